@@ -1,0 +1,45 @@
+"""What the documents say is what the project does."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def test_no_namespace_init_in_the_sources(root: Path) -> None:
+    names = ("remotemedia/__init__.py", "remotemedia/nodes/__init__.py")
+    stray = [path for name in names for path in root.glob(f"packages/*/src/{name}")]
+    assert stray == []
+
+
+@pytest.mark.parametrize("mark", ["run-command", "test-command"])
+def test_the_readme_has_each_command_on_one_line(root: Path, mark: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, root / ".ci" / "readme.py", "show", mark],
+        check=True,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    ).stdout
+    assert shown.startswith("python3 -m venv .venv && ")
+    assert shown.count("\n") == 1
+
+
+def test_contributing_lists_every_tox_environment(root: Path) -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(root / "tox.ini", encoding="utf-8")
+    listed = set(parser["tox"]["env_list"].split(", "))
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, flags=re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert documented == listed
+
+
+@pytest.mark.parametrize("folder", ["sdk", "runtime", "nodes-whisper", "nodes-tts"])
+def test_each_package_carries_the_same_licence(root: Path, folder: str) -> None:
+    assert (root / "packages" / folder / "LICENSE").read_bytes() == (root / "LICENSE").read_bytes()

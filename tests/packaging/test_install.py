@@ -1,0 +1,84 @@
+"""The wheels in fresh environments: alone, in any order, and removed again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = {
+    "remotemedia-sdk": "remotemedia.core",
+    "remotemedia-runtime": "remotemedia.runtime",
+    "remotemedia-nodes-whisper": "remotemedia.nodes.whisper",
+    "remotemedia-nodes-tts": "remotemedia.nodes.tts",
+}
+
+pytestmark = pytest.mark.timeout(180)  # dependencies may have to be fetched
+
+
+class Environment:
+    """A fresh virtual environment that takes our packages from the built wheels only."""
+
+    def __init__(self, folder: Path, wheelhouse: Path) -> None:
+        uv = shutil.which("uv")
+        if uv is None:
+            pytest.skip("uv is not on PATH: run this through tox")
+        self._uv = uv
+        self._constraints = wheelhouse / "constraints.txt"
+        self.python = folder / "bin" / "python"
+        self._run(uv, "venv", "--quiet", "--python", sys.executable, str(folder))
+
+    def install(self, *names: str) -> None:
+        """Install our packages and what they depend on."""
+        constraint = ("--constraint", str(self._constraints))
+        self._pip("install", *constraint, *names)
+
+    def uninstall(self, name: str) -> None:
+        """Remove one package, not its dependencies."""
+        self._pip("uninstall", name)
+
+    def imports(self, *modules: str) -> None:
+        """Import the modules in a process of this environment; any warning is an error."""
+        code = "; ".join(f"import {module}" for module in modules)
+        self._run(str(self.python), "-I", "-W", "error", "-c", code)
+
+    def _pip(self, verb: str, *arguments: str) -> None:
+        self._run(self._uv, "pip", verb, "--quiet", "--python", str(self.python), *arguments)
+
+    def _run(self, *command: str) -> None:
+        # Our own environment's settings must not reach into the fresh one.
+        environ = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, encoding="utf-8", env=environ
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def environment(tmp_path: Path, wheelhouse: Path) -> Environment:
+    """An empty environment."""
+    return Environment(tmp_path / "venv", wheelhouse)
+
+
+@pytest.mark.parametrize(("name", "module"), PACKAGES.items(), ids=PACKAGES)
+def test_installs_alone(environment: Environment, name: str, module: str) -> None:
+    environment.install(name)
+    environment.imports(module, "remotemedia.core")
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["sdk first", "nodes first"])
+def test_installs_in_any_order(environment: Environment, *, backwards: bool) -> None:
+    for name in reversed(PACKAGES) if backwards else PACKAGES:
+        environment.install(name)
+    environment.imports(*PACKAGES.values())
+
+
+@pytest.mark.parametrize("removed", ["remotemedia-nodes-whisper", "remotemedia-nodes-tts"])
+def test_removing_a_node_package_leaves_the_others(environment: Environment, removed: str) -> None:
+    environment.install(*PACKAGES)
+    environment.uninstall(removed)
+    environment.imports(*(module for name, module in PACKAGES.items() if name != removed))
