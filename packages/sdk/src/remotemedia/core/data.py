@@ -1,0 +1,474 @@
+"""RuntimeData: one item that travels between nodes, and the metadata that describes it."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+import msgspec
+import numpy as np
+
+from remotemedia.core.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "AUDIO_FORMATS",
+    "AudioMetadata",
+    "BytesMetadata",
+    "DataType",
+    "JsonMetadata",
+    "Metadata",
+    "Payload",
+    "RuntimeData",
+    "TensorMetadata",
+    "TextMetadata",
+    "VideoMetadata",
+]
+
+
+class DataType(Enum):
+    """What a RuntimeData holds."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+    TEXT = "text"
+    TENSOR = "tensor"
+    JSON = "json"
+    BYTES = "bytes"
+
+
+class Metadata(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What all metadata share.
+
+    Attributes:
+        extra: Anything else that has to travel with the data; values as in JSON, and bytes.
+    """
+
+    extra: dict[str, Any] = {}
+
+
+class AudioMetadata(Metadata, omit_defaults=True):
+    """Describes audio.
+
+    Attributes:
+        sample_rate: Samples per second and channel, in Hz.
+        channels: Number of channels; the payload is `(frames,)` for one, else
+            `(frames, channels)`.
+        format: Sample format: `f32` or `f64` in −1…1, `i16` or `i32` full scale, `u8`.
+        start: Position of the first sample in its stream in seconds, where that is known.
+        transcript: The words that are spoken in it, where they are known.
+    """
+
+    sample_rate: int
+    channels: int = 1
+    format: str = "f32"
+    start: float | None = None
+    transcript: str | None = None
+
+
+class VideoMetadata(Metadata, omit_defaults=True):
+    """Describes a video frame, or several.
+
+    Attributes:
+        width: Columns of a frame.
+        height: Rows of a frame.
+        format: Pixel format: `rgb24`, `bgr24`, `rgba` or `gray8`.
+        frame_rate: Frames per second, where that is known.
+    """
+
+    width: int
+    height: int
+    format: str = "rgb24"
+    frame_rate: float | None = None
+
+
+class TextMetadata(Metadata, omit_defaults=True):
+    """Describes text.
+
+    Attributes:
+        language: Language code (ISO 639-1), where it is known.
+        start: Where the spoken words begin in their audio stream, in seconds.
+        end: Where they end, in seconds.
+    """
+
+    language: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+
+class TensorMetadata(Metadata, omit_defaults=True):
+    """Describes one array or several named ones; shapes and dtypes travel with the arrays."""
+
+
+class JsonMetadata(Metadata, omit_defaults=True):
+    """Describes a JSON-like value."""
+
+
+class BytesMetadata(Metadata, omit_defaults=True):
+    """Describes bytes.
+
+    Attributes:
+        content_type: Media type, as `image/png`, where it is known.
+    """
+
+    content_type: str | None = None
+
+
+#: Sample formats and the dtype that each has in memory.
+AUDIO_FORMATS: dict[str, np.dtype[Any]] = {
+    "f32": np.dtype("<f4"),
+    "f64": np.dtype("<f8"),
+    "i16": np.dtype("<i2"),
+    "i32": np.dtype("<i4"),
+    "u8": np.dtype("u1"),
+}
+_FORMAT_OF_DTYPE = {dtype: name for name, dtype in AUDIO_FORMATS.items()}
+
+_PIXEL_CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray8": 1}
+
+_METADATA: dict[DataType, type[Metadata]] = {
+    DataType.AUDIO: AudioMetadata,
+    DataType.VIDEO: VideoMetadata,
+    DataType.TEXT: TextMetadata,
+    DataType.TENSOR: TensorMetadata,
+    DataType.JSON: JsonMetadata,
+    DataType.BYTES: BytesMetadata,
+}
+
+# Any: a JSON-like value has no useful static type.
+Payload: TypeAlias = Any
+Buffer: TypeAlias = Union[bytes, bytearray, memoryview]
+
+
+class RuntimeData:
+    """One item of data: a payload, what it is, and where and when it came from.
+
+    Args:
+        type: What the payload is.
+        payload: An ndarray for AUDIO and VIDEO, an ndarray or a dict of named ndarrays for
+            TENSOR, `str` for TEXT, a JSON-like value for JSON, `bytes` for BYTES.
+        session_id: The session that it belongs to; the runtime fills it in where it is empty.
+        timestamp: Monotonic nanoseconds (`time.monotonic_ns`); now, where it is None.
+        metadata: The metadata struct of the type; AUDIO and VIDEO need one.
+        port: On data that is returned from `process`: the output port it leaves by. On data that
+            was received: the input port it came on.
+
+    Raises:
+        DataError: Payload, type and metadata do not fit each other.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_loan",
+        "_sequence",
+        "metadata",
+        "payload",
+        "port",
+        "session_id",
+        "timestamp",
+        "type",
+    )
+
+    def __init__(
+        self,
+        type: DataType,  # noqa: A002 - the contract's name
+        payload: Payload,
+        session_id: str = "",
+        timestamp: int | None = None,
+        metadata: Metadata | None = None,
+        port: str | None = None,
+    ) -> None:
+        self.type = type
+        self.payload = payload
+        self.session_id = session_id
+        self.timestamp = time.monotonic_ns() if timestamp is None else timestamp
+        self.metadata: Any = metadata  # Any: each type has its own struct
+        self.port = port
+        self._loan: Any = None  # Any: the loan belongs to the channel that lent it
+        self._sequence: int | None = None
+        self.check()
+
+    def check(self) -> None:
+        """Check that payload, type and metadata fit; called again when the data is sent.
+
+        Raises:
+            DataError: They don't; the message says what is wrong and what would be right.
+        """
+        check = _CHECKS.get(self.type)
+        if check is None:
+            raise DataError(f"type must be a DataType, not {self.type!r}")
+        if self.metadata is None:
+            if self.type in (DataType.AUDIO, DataType.VIDEO):
+                name = _METADATA[self.type].__name__
+                raise DataError(f"{self.type.value} data needs metadata={name}(…)")
+            self.metadata = _METADATA[self.type]()
+        elif self.metadata.__class__ is not _METADATA[self.type]:
+            raise DataError(
+                f"{self.type.value} data needs metadata={_METADATA[self.type].__name__}(…), "
+                f"not {self.metadata.__class__.__name__}"
+            )
+        check(self)
+
+    # ---- constructors
+
+    @classmethod
+    def audio(
+        cls,
+        samples: ArrayLike,
+        sample_rate: int,
+        channels: int = 1,
+        *,
+        start: float | None = None,
+        transcript: str | None = None,
+        port: str | None = None,
+    ) -> RuntimeData:
+        """Make audio.
+
+        Args:
+            samples: `(frames,)`, or `(frames, channels)`; a flat array with `channels` > 1 is
+                taken as interleaved. Arrays keep their dtype (float32, float64, int16, int32 or
+                uint8); anything else becomes float32.
+            sample_rate: In Hz.
+            channels: Number of channels; taken from the shape of a two-dimensional array.
+            start: Position in the stream in seconds.
+            transcript: The words spoken in it.
+            port: The output port that it leaves by.
+        """
+        array = samples if isinstance(samples, np.ndarray) else np.asarray(samples, np.float32)
+        if array.ndim == 2:
+            channels = array.shape[1]
+        elif channels > 1:
+            if array.ndim != 1 or array.size % channels:
+                raise DataError(
+                    f"audio samples of shape {array.shape} can't be split into {channels} channels"
+                )
+            array = array.reshape(-1, channels)
+        fmt = _FORMAT_OF_DTYPE.get(array.dtype)
+        if fmt is None:
+            raise DataError(_bad_dtype(array))
+        metadata = AudioMetadata(
+            sample_rate=sample_rate,
+            channels=channels,
+            format=fmt,
+            start=start,
+            transcript=transcript,
+        )
+        return cls(DataType.AUDIO, array, metadata=metadata, port=port)
+
+    @classmethod
+    def video(
+        cls,
+        pixels: NDArray[np.uint8],
+        *,
+        format: str = "rgb24",  # noqa: A002 - the field's word
+        frame_rate: float | None = None,
+        port: str | None = None,
+    ) -> RuntimeData:
+        """Make a video frame of shape `(height, width, 3)`, or several with a leading axis."""
+        at = -2 if format == "gray8" else -3
+        if not isinstance(pixels, np.ndarray) or pixels.ndim < -at:
+            raise DataError(f"video needs an array of shape (height, width, …), got {pixels!r:.80}")
+        metadata = VideoMetadata(
+            height=pixels.shape[at],
+            width=pixels.shape[at + 1],
+            format=format,
+            frame_rate=frame_rate,
+        )
+        return cls(DataType.VIDEO, pixels, metadata=metadata, port=port)
+
+    @classmethod
+    def text(
+        cls,
+        text: str,
+        *,
+        language: str | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        port: str | None = None,
+    ) -> RuntimeData:
+        """Make text; `start` and `end` are seconds in the audio that it was heard in."""
+        metadata = TextMetadata(language=language, start=start, end=end)
+        return cls(DataType.TEXT, text, metadata=metadata, port=port)
+
+    @classmethod
+    def tensor(
+        cls,
+        arrays: NDArray[Any] | Mapping[str, NDArray[Any]],
+        *,
+        port: str | None = None,
+        **extra: Any,  # noqa: ANN401 - open-ended metadata
+    ) -> RuntimeData:
+        """Make a tensor of one array, or of several named ones that travel as one message."""
+        payload = arrays if isinstance(arrays, np.ndarray) else dict(arrays)
+        return cls(DataType.TENSOR, payload, metadata=TensorMetadata(extra=extra), port=port)
+
+    @classmethod
+    def json(cls, value: Payload, *, port: str | None = None) -> RuntimeData:
+        """Make a JSON-like value: None, bool, int, float, str, list and dict with str keys."""
+        return cls(DataType.JSON, value, port=port)
+
+    @classmethod
+    def bytes(
+        cls, data: Buffer, *, content_type: str | None = None, port: str | None = None
+    ) -> RuntimeData:
+        """Make opaque bytes."""
+        return cls(DataType.BYTES, data, metadata=BytesMetadata(content_type=content_type), port=port)
+
+    @classmethod
+    def of(cls, value: Payload) -> RuntimeData:
+        """Return `value` if it is RuntimeData, else wrap it: str, bytes, arrays, JSON-like."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            return cls.text(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return cls.bytes(value)
+        if isinstance(value, np.ndarray):
+            return cls.tensor(value)
+        if value is None or isinstance(value, (bool, int, float, list, tuple, dict)):
+            return cls.json(value)
+        raise DataError(
+            f"{value.__class__.__name__} can't be sent: use RuntimeData, str, bytes, a numpy array "
+            "or a JSON-like value"
+        )
+
+    # ---- views
+
+    def as_numpy(self, name: str | None = None) -> NDArray[Any]:
+        """Return the payload as an array, without a copy.
+
+        What a node receives is read-only and stays valid for as long as the array is alive.
+
+        Args:
+            name: Which array, where the payload is a dict of several.
+
+        Raises:
+            DataError: The payload is not an array, or has no array of that name.
+        """
+        payload = self.payload
+        if isinstance(payload, np.ndarray):
+            return payload
+        if self.type is DataType.TENSOR:
+            if name is None and len(payload) == 1:
+                return next(iter(payload.values()))  # type: ignore[no-any-return]
+            if name in payload:
+                return payload[name]  # type: ignore[no-any-return]
+            raise DataError(f"no array {name!r} in this tensor; it has {sorted(payload)}")
+        if self.type is DataType.BYTES:
+            return np.frombuffer(payload, np.uint8)
+        raise DataError(f"{self.type.value} data is no array; read .payload")
+
+    @property
+    def size(self) -> int:
+        """Size of the payload in bytes; of a JSON-like value, of its msgpack encoding."""
+        payload = self.payload
+        if isinstance(payload, np.ndarray):
+            return payload.nbytes
+        if self.type is DataType.TENSOR:
+            return sum(array.nbytes for array in payload.values())
+        if self.type is DataType.TEXT:
+            return len(payload.encode())
+        if self.type is DataType.BYTES:
+            return len(payload)
+        return len(msgspec.msgpack.encode(payload))
+
+    @property
+    def sequence(self) -> int | None:
+        """On received data: its number in its channel, counted from 0."""
+        return self._sequence
+
+    def __repr__(self) -> str:
+        payload = self.payload
+        if isinstance(payload, np.ndarray):
+            what = f"{payload.dtype}{list(payload.shape)}"
+        elif self.type is DataType.TENSOR:
+            what = ", ".join(f"{k}: {a.dtype}{list(a.shape)}" for k, a in payload.items())
+        else:
+            what = f"{payload!r:.60}"
+        port = f", port={self.port!r}" if self.port else ""
+        return f"RuntimeData({self.type.value}: {what}{port})"
+
+
+def _bad_dtype(array: NDArray[Any]) -> str:
+    return (
+        f"audio samples of dtype {array.dtype} are not supported; use one of "
+        f"{', '.join(str(dtype) for dtype in _FORMAT_OF_DTYPE)}, "
+        "for example samples.astype(numpy.float32)"
+    )
+
+
+def _check_audio(data: RuntimeData) -> None:
+    array, meta = data.payload, data.metadata
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"audio needs a numpy array of samples, not {array.__class__.__name__}")
+    dtype = AUDIO_FORMATS.get(meta.format)
+    if dtype is None:
+        raise DataError(f"audio format {meta.format!r} is unknown; use one of {[*AUDIO_FORMATS]}")
+    if array.dtype != dtype:
+        if array.dtype not in _FORMAT_OF_DTYPE:
+            raise DataError(_bad_dtype(array))
+        raise DataError(
+            f"audio samples are {array.dtype}, but format {meta.format!r} means {dtype}; use "
+            f"samples.astype(numpy.{dtype}) or format={_FORMAT_OF_DTYPE[array.dtype]!r}"
+        )
+    if not (isinstance(meta.sample_rate, int) and meta.sample_rate > 0):
+        raise DataError(f"sample_rate must be a positive number of Hz, not {meta.sample_rate!r}")
+    channels = 1 if array.ndim == 1 else array.shape[1] if array.ndim == 2 else 0
+    if channels == 0 or channels != meta.channels:
+        raise DataError(
+            f"audio of {meta.channels} channel(s) has shape (frames,) for one channel and "
+            f"(frames, channels) for more, not {array.shape}"
+        )
+
+
+def _check_video(data: RuntimeData) -> None:
+    array, meta = data.payload, data.metadata
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+        raise DataError("video needs a numpy array of uint8 pixels")
+    planes = _PIXEL_CHANNELS.get(meta.format)
+    if planes is None:
+        raise DataError(f"video format {meta.format!r} is unknown; use one of {[*_PIXEL_CHANNELS]}")
+    frame = (meta.height, meta.width) if planes == 1 else (meta.height, meta.width, planes)
+    if array.shape not in (frame, (*array.shape[:1], *frame)):
+        raise DataError(f"a {meta.format} frame has shape {frame}, not {array.shape}")
+
+
+def _check_text(data: RuntimeData) -> None:
+    if not isinstance(data.payload, str):
+        raise DataError(f"text needs a str, not {data.payload.__class__.__name__}")
+
+
+def _check_tensor(data: RuntimeData) -> None:
+    payload = data.payload
+    named = payload if isinstance(payload, dict) else {"": payload}
+    for name, array in named.items():
+        if not isinstance(name, str) or not isinstance(array, np.ndarray):
+            raise DataError("a tensor is a numpy array, or a dict of named numpy arrays")
+        if array.dtype.kind not in "biufc":
+            raise DataError(
+                f"arrays of dtype {array.dtype} can't be shared; use bool, int, float or complex"
+            )
+
+
+def _check_json(data: RuntimeData) -> None:
+    del data  # checked by the encoder: walking it twice would only cost
+
+
+def _check_bytes(data: RuntimeData) -> None:
+    if not isinstance(data.payload, (bytes, bytearray, memoryview)):
+        raise DataError(f"bytes data needs bytes, not {data.payload.__class__.__name__}")
+
+
+_CHECKS = {
+    DataType.AUDIO: _check_audio,
+    DataType.VIDEO: _check_video,
+    DataType.TEXT: _check_text,
+    DataType.TENSOR: _check_tensor,
+    DataType.JSON: _check_json,
+    DataType.BYTES: _check_bytes,
+}

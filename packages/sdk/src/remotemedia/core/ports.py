@@ -1,0 +1,63 @@
+"""Ports: the named, typed places where data enters and leaves a node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["PORT_TYPES", "Port", "PortType", "match_port"]
+
+PortType = Literal["any", "audio", "video", "text", "tensor", "json", "bytes"]
+#: The values that a port's type can have: those of `DataType`, and `any`.
+PORT_TYPES: tuple[PortType, ...] = ("any", "audio", "video", "text", "tensor", "json", "bytes")
+
+
+class Port(msgspec.Struct, frozen=True):
+    """A named place where data enters or leaves a node.
+
+    Attributes:
+        name: Unique on its side of the node.
+        type: The only type that passes, or `any`.
+        required: An input that must be connected when another input of its node is.
+        doc: One line for the people who connect it.
+    """
+
+    name: str
+    type: PortType = "any"
+    required: bool = True
+    doc: str = ""
+
+    def accepts(self, data_type: str) -> bool:
+        """Say whether data of this type may pass."""
+        return self.type in ("any", data_type)
+
+    def fits(self, other: Port) -> bool:
+        """Say whether an edge between the two can carry anything."""
+        return "any" in (self.type, other.type) or self.type == other.type
+
+
+def match_port(name: str, ports: Sequence[Port], side: Literal["input", "output"]) -> Port | None:
+    """Find the port that `name` means.
+
+    A port is meant by its name, by its name with `_in` or `_out` added, and where it is the only
+    one on its side also by `input` or `output` and by the name of its data type (of any, where it
+    takes any), each with `_in` or `_out` or without.
+
+    Returns:
+        The port, or None where no port or no single one is meant.
+    """
+    suffix = "_in" if side == "input" else "_out"
+    bare = name.removesuffix(suffix)
+    for candidate in (name, bare, name + suffix):
+        for port in ports:
+            if port.name == candidate:
+                return port
+    if len(ports) == 1:
+        only = ports[0]
+        if bare == side or (bare in PORT_TYPES and only.accepts(bare)):
+            return only
+    return None
