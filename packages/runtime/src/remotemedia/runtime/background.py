@@ -1,0 +1,146 @@
+"""The runtime's thread: one event loop of its own in which all nodes of a process are watched.
+
+Sessions are used from asyncio and from trio, from loops that block and loops that end early. What
+watches over processes must not depend on any of them. It is also the thread that starts them, and
+lives as long as the process: the kernel kills a node when the thread that started it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from remotemedia.runtime.channels.bell import AsyncBell, ring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["Background", "EventBox"]
+
+_T = TypeVar("_T")
+
+
+class EventBox:
+    """Carries events from the runtime's thread to one coroutine of the application."""
+
+    def __init__(self) -> None:
+        self._events: deque[Any] = deque()
+        self.bell = AsyncBell(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def put(self, *event: object) -> None:
+        """Add an event, from any thread; dropped once the box is closed."""
+        with self._lock:
+            if not self._closed:
+                self._events.extend(event)
+                ring(self.bell.fd)
+
+    def drain(self) -> list[Any]:
+        """Return the events that have come."""
+        events = []
+        while self._events:
+            events.append(self._events.popleft())
+        return events
+
+    def close(self) -> None:
+        """Close the bell."""
+        with self._lock:
+            self._closed = True
+            os.close(self.bell.fd)
+
+
+class Background:
+    """An event loop in a thread, shared by all runtimes of this process."""
+
+    _shared: Background | None = None
+    _guard = threading.Lock()
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._at_exit: set[Callable[[], Coroutine[Any, Any, None]]] = set()
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(ready,), name="remotemedia-runtime", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+        atexit.register(self._end)
+
+    @classmethod
+    def shared(cls) -> Background:
+        """Return the one of this process; a forked child gets its own."""
+        with cls._guard:
+            if cls._shared is None:
+                cls._shared = cls()
+            return cls._shared
+
+    @classmethod
+    def _forget(cls) -> None:
+        cls._shared = None
+        cls._guard = threading.Lock()
+
+    def _run(self, ready: threading.Event) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(ready.set)
+        self.loop.run_forever()
+
+    def at_exit(self, stop: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Have `stop` run when the interpreter ends; returns what takes that back."""
+        self._at_exit.add(stop)
+        return lambda: self._at_exit.discard(stop)
+
+    def _end(self) -> None:
+        if Background._shared is not self:  # we are a fork: nothing of this is ours
+            return
+
+        async def stop_all() -> None:
+            await asyncio.gather(*(stop() for stop in tuple(self._at_exit)), return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(stop_all(), self.loop).result()
+
+    async def call(
+        self,
+        coroutine: Coroutine[Any, Any, _T],
+        box: EventBox | None = None,
+        on_event: Callable[[Any], None] | None = None,
+    ) -> _T:
+        """Run a coroutine in the runtime's thread and wait for it in the caller's event loop.
+
+        Args:
+            coroutine: What to run; cancelled when the caller is.
+            box: Where it puts events meanwhile.
+            on_event: Called in the caller's loop with each of them.
+        """
+        inbox = box or EventBox()
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        future.add_done_callback(lambda _: inbox.put())
+
+        def deliver() -> None:
+            for event in inbox.drain():
+                if on_event is not None:
+                    on_event(event)
+
+        try:
+            while not future.done():
+                await inbox.bell.wait()
+                deliver()
+            deliver()
+        except BaseException:
+            future.cancel()
+            with anyio.CancelScope(shield=True):
+                while not future.done():
+                    await inbox.bell.wait()
+            raise
+        finally:
+            inbox.close()
+        return future.result()
+
+
+os.register_at_fork(after_in_child=Background._forget)  # noqa: SLF001 - the class's own affair

@@ -1,0 +1,181 @@
+"""The ledger: one page of counters that all processes of a session share.
+
+Each edge has a record. Its producer writes one half and its consumer the other, so no counter has
+two writers. It holds the credits that make `block` lossless, and it is all that statistics need:
+they are read without asking or disturbing anyone. It is an anonymous memfd, so nothing is left
+behind, however the processes end.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from remotemedia.runtime.channels.plan import Link
+
+__all__ = ["ChannelStats", "Ledger", "Record"]
+
+_WORDS = 160  # u64 words of a record; the two halves lie on different cache lines
+_SENT, _SENT_BYTES, _BLOCKED_NS, _WAITING_SINCE, _SKIPPED = 0, 1, 2, 3, 4
+_RECEIVED, _RETURNED_BYTES, _DROPPED, _RECEIVED_BYTES = 16, 17, 18, 19
+_LATENCY = 32
+_BUCKETS = 96
+_FIRST_OCTAVE = 10  # latencies below 2**10 ns share the first bucket
+
+
+class ChannelStats(msgspec.Struct, frozen=True):
+    """What has happened on one edge so far.
+
+    Attributes:
+        message_count: Messages that the consumer has received.
+        bytes_transferred: Bytes of shared memory that they took, headers included.
+        sent: Messages that the producer has sent.
+        current_occupancy: Messages that wait to be received.
+        capacity: How many may wait.
+        dropped: Messages that were dropped by the edge's policy.
+        blocked_seconds: How long the producer has waited for room in all.
+        latency_p50_us: Median time from being written to being taken, in microseconds.
+        latency_p99_us: The same for the slowest of a hundred.
+    """
+
+    message_count: int
+    bytes_transferred: int
+    sent: int
+    current_occupancy: int
+    capacity: int
+    dropped: int
+    blocked_seconds: float
+    latency_p50_us: float
+    latency_p99_us: float
+
+
+class Ledger:
+    """The shared counters of a session.
+
+    Args:
+        fd: A memfd made by `create`; the ledger keeps its mapping and closes the descriptor with
+            `close`.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._map = mmap.mmap(fd, os.fstat(fd).st_size)
+        self.words = memoryview(self._map).cast("Q")
+
+    @classmethod
+    def create(cls, records: int) -> Ledger:
+        """Make a ledger with room for this many edges."""
+        fd = os.memfd_create("remotemedia-ledger")
+        os.ftruncate(fd, max(records, 1) * _WORDS * 8)
+        return cls(fd)
+
+    def record(self, index: int) -> Record:
+        """Return the record of the edge with this index."""
+        return Record(self.words[index * _WORDS : (index + 1) * _WORDS])
+
+    def close(self) -> None:
+        """Close the descriptor; the mapping goes when the last record does."""
+        os.close(self.fd)
+
+
+class Record:
+    """The counters of one edge, each with one writer."""
+
+    __slots__ = ("_words",)
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+
+    # ---- the producer's half
+
+    def put(self, sent: int, sent_bytes: int) -> None:
+        """Note that `sent` messages of `sent_bytes` in all have been sent."""
+        self._words[_SENT] = sent
+        self._words[_SENT_BYTES] = sent_bytes
+
+    def waiting(self, since_ns: int) -> None:
+        """Note that the producer waits for room; 0 means that it does not."""
+        self._words[_WAITING_SINCE] = since_ns
+
+    def blocked(self, ns: int) -> None:
+        """Add to the time that the producer has waited."""
+        self._words[_BLOCKED_NS] += ns
+
+    def skipped(self) -> None:
+        """Count a message that was not sent because the consumer had no room."""
+        self._words[_SKIPPED] += 1
+
+    # ---- the consumer's half
+
+    def took(self, received: int, nbytes: int, latency_ns: int) -> None:
+        """Note that `received` messages have been taken, the last of `nbytes`."""
+        words = self._words
+        words[_RECEIVED] = received
+        words[_RECEIVED_BYTES] += nbytes
+        n = latency_ns if latency_ns > 1 << _FIRST_OCTAVE else 1 << _FIRST_OCTAVE
+        octave = n.bit_length()
+        bucket = (octave - _FIRST_OCTAVE - 1) * 4 + ((n >> (octave - 3)) & 3)
+        words[_LATENCY + (bucket if bucket < _BUCKETS else _BUCKETS - 1)] += 1
+
+    def dropped(self, count: int) -> None:
+        """Add to the messages that were sent and never arrived."""
+        self._words[_DROPPED] += count
+
+    def gave_back(self, nbytes: int) -> None:
+        """Add to the bytes of shared memory that the consumer no longer holds."""
+        self._words[_RETURNED_BYTES] += nbytes
+
+    # ---- for both, and for whoever watches
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the producer waits for room."""
+        return self._words[_WAITING_SINCE] != 0
+
+    @property
+    def taken(self) -> int:
+        """Messages that no longer occupy the queue: received, or pushed out of it."""
+        return self._words[_RECEIVED] + self._words[_DROPPED]
+
+    @property
+    def returned_bytes(self) -> int:
+        """Bytes of shared memory that the consumer no longer holds."""
+        return self._words[_RETURNED_BYTES]
+
+    def stats(self, link: Link, now_ns: int) -> ChannelStats:
+        """Return what has happened so far."""
+        words = self._words
+        since = words[_WAITING_SINCE]
+        blocked = words[_BLOCKED_NS] + (max(now_ns - since, 0) if since else 0)
+        received, gaps = words[_RECEIVED], words[_DROPPED]
+        sent = words[_SENT]
+        latency = list(words[_LATENCY : _LATENCY + _BUCKETS])
+        return ChannelStats(
+            message_count=received,
+            bytes_transferred=words[_RECEIVED_BYTES],
+            sent=sent,
+            current_occupancy=min(max(sent - received - gaps, 0), link.capacity),
+            capacity=link.capacity,
+            dropped=gaps + words[_SKIPPED],
+            blocked_seconds=blocked / 1e9,
+            latency_p50_us=_quantile(latency, 0.5),
+            latency_p99_us=_quantile(latency, 0.99),
+        )
+
+
+def _quantile(buckets: list[int], q: float) -> float:
+    """Return the upper edge in microseconds of the bucket that holds the quantile; 0 if empty."""
+    total = sum(buckets)
+    if not total:
+        return 0.0
+    seen = 0
+    for index, count in enumerate(buckets):
+        seen += count
+        if seen >= q * total:
+            octave, quarter = divmod(index, 4)
+            return float(2 ** (octave + _FIRST_OCTAVE) * (5 + quarter) / 4 / 1000)
+    return 0.0

@@ -1,0 +1,102 @@
+"""Space: this process's access to the runtime's part of iceoryx2."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+import iceoryx2 as iox
+import numpy as np
+
+from remotemedia.core.wire import ALIGNMENT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from remotemedia.runtime.channels.plan import Channel
+
+__all__ = ["MAX_BORROWED", "MAX_LOANS", "Space", "array_over"]
+
+#: Messages that a consumer may hold in shared memory at once; beyond, it gets private copies.
+MAX_BORROWED = 64
+#: Loans that a producer may have out at once.
+MAX_LOANS = 16
+
+iox.set_log_level(iox.LogLevel.Fatal)
+
+
+class Space:
+    """A node of iceoryx2 under a root and prefix of one runtime.
+
+    Args:
+        root: Directory for iceoryx2's management files; must exist and belong to this user.
+        prefix: Prefix of its files in shared memory.
+    """
+
+    def __init__(self, root: str, prefix: str) -> None:
+        config = iox.config.default()
+        config.global_cfg.root_path = iox.Path.new(root)
+        config.global_cfg.prefix = iox.FileName.new(prefix)
+        self._node = (
+            iox.NodeBuilder.new()
+            .config(config)
+            .signal_handling_mode(iox.SignalHandlingMode.Disabled)
+            .create(iox.ServiceType.Ipc)
+        )
+
+    def publisher(self, channel: Channel) -> Any:  # noqa: ANN401 - iceoryx2 has no types
+        """Open the channel for writing."""
+        return (
+            self._service(channel)
+            .publisher_builder()
+            .initial_max_slice_len(4096)
+            .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
+            .backpressure_strategy(iox.BackpressureStrategy.DiscardData)
+            .max_loaned_samples(MAX_LOANS)
+            .create()
+        )
+
+    def subscriber(self, channel: Channel, capacity: int) -> Any:  # noqa: ANN401
+        """Open the channel for reading; `capacity` messages and the end of the stream fit."""
+        return self._service(channel).subscriber_builder().buffer_size(capacity + 1).create()
+
+    def _service(self, channel: Channel) -> Any:  # noqa: ANN401
+        return (
+            self._node.service_builder(iox.ServiceName.new(channel.service))
+            .publish_subscribe(iox.Slice[ctypes.c_uint8])
+            .payload_alignment(iox.Alignment.new(ALIGNMENT))
+            .enable_safe_overflow(channel.overflow)
+            .history_size(0)
+            .subscriber_max_buffer_size(channel.buffer_size)
+            .subscriber_max_borrowed_samples(MAX_BORROWED)
+            .max_publishers(1)
+            .max_subscribers(len(channel.links))
+            .max_nodes(len(channel.links) + 2)
+            .open_or_create()
+        )
+
+    def reclaim(self) -> None:
+        """Free what processes that died have left in this space."""
+        self._node.try_cleanup_dead_nodes()
+
+
+class _Memory:
+    """Owns shared memory for exactly as long as an array over it is alive."""
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, address: int, nbytes: int, owner: object, *, readonly: bool) -> None:
+        self.owner = owner
+        self.__array_interface__ = {
+            "data": (address, readonly),
+            "shape": (nbytes,),
+            "typestr": "|u1",
+            "version": 3,
+        }
+
+
+def array_over(
+    address: int, nbytes: int, owner: object, *, readonly: bool
+) -> NDArray[np.uint8]:
+    """Return the bytes at `address` as an array that keeps `owner` alive."""
+    return np.asarray(_Memory(address, nbytes, owner, readonly=readonly))

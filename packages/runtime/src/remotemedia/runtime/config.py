@@ -1,0 +1,169 @@
+"""Configuration of the runtime: `MultiprocessConfig`, from arguments, environment and file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from remotemedia.core.errors import ConfigError, near
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["MultiprocessConfig", "load_config", "read_toml"]
+
+_ENVIRONMENT = "REMOTEMEDIA_"
+_PYTHON_KEYS = {"executable": "python_executable", "venv_path": "venv_path", "extra_paths": "extra_paths"}
+
+
+class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How node processes are run.
+
+    Attributes:
+        max_processes_per_session: More nodes than this are refused; None for no limit.
+        channel_capacity: Messages that may wait in a channel whose edge says nothing else.
+        init_timeout_secs: Seconds in which every node has to be ready.
+        cleanup_grace_period_secs: Seconds that nodes get to stop before they are killed.
+        enable_backpressure: Edges that name no policy block when full; if False, they drop their
+            oldest message.
+        shm_segment_size: Bytes that one channel may have in flight.
+        python_executable: The interpreter of node processes; the application's own if None.
+        venv_path: A virtual environment whose interpreter runs them instead.
+        extra_paths: Directories where node modules are looked for.
+    """
+
+    max_processes_per_session: int | None = 10
+    channel_capacity: int = 100
+    init_timeout_secs: float = 30.0
+    cleanup_grace_period_secs: float = 5.0
+    enable_backpressure: bool = True
+    shm_segment_size: int = 268_435_456
+    python_executable: str | os.PathLike[str] | None = None
+    venv_path: str | os.PathLike[str] | None = None
+    extra_paths: tuple[str | os.PathLike[str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("channel_capacity", "shm_segment_size", "init_timeout_secs"):
+            if getattr(self, name) <= 0:
+                raise ConfigError("MultiprocessConfig", name, "must be positive")
+        if self.cleanup_grace_period_secs < 0:
+            raise ConfigError("MultiprocessConfig", "cleanup_grace_period_secs", "is negative")
+        if self.max_processes_per_session is not None and self.max_processes_per_session < 1:
+            raise ConfigError("MultiprocessConfig", "max_processes_per_session", "must be positive")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: It can't be read, or is not TOML; with the place.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(path), "", "no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "", f"can't be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), "", f"not valid TOML: {error}") from error
+
+
+def load_config(
+    file: Path | None = None, environment: Mapping[str, str] | None = None, **arguments: Any  # noqa: ANN401
+) -> MultiprocessConfig:
+    """Put the configuration together: arguments over environment over file over defaults.
+
+    Args:
+        file: A `runtime.toml`; by default the one in the working directory, if there is one.
+        environment: Variables `REMOTEMEDIA_<KEY>`; those of this process if None.
+        arguments: Fields of `MultiprocessConfig`.
+
+    Raises:
+        ConfigError: A key is unknown or a value has the wrong type.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    default = Path("runtime.toml")
+    if file is None and default.is_file():
+        file = default
+    if file is not None:
+        for key, value in _from_file(file).items():
+            values[key], sources[key] = value, str(file)
+    for key, value in _from_environment(os.environ if environment is None else environment).items():
+        values[key], sources[key] = value, f"environment variable {_ENVIRONMENT}{key.upper()}"
+    for key, value in arguments.items():
+        values[key], sources[key] = value, "argument"
+    for key in values:
+        if key not in MultiprocessConfig.__struct_fields__:
+            known = near(key, MultiprocessConfig.__struct_fields__)
+            raise ConfigError(sources[key], key, f"unknown; {known}")
+    return _convert(values, sources)
+
+
+def _convert(values: dict[str, Any], sources: dict[str, str]) -> MultiprocessConfig:
+    types = {field.name: field.type for field in msgspec.structs.fields(MultiprocessConfig)}
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        if "path" in key or key == "python_executable":
+            checked[key] = _paths(key, value, sources[key])
+            continue
+        try:
+            checked[key] = msgspec.convert(
+                value, types[key], strict=not sources[key].startswith("environment")
+            )
+        except msgspec.ValidationError as error:
+            raise ConfigError(sources[key], key, str(error)) from error
+    return MultiprocessConfig(**checked)
+
+
+def _paths(key: str, value: Any, source: str) -> Any:  # noqa: ANN401
+    if key == "extra_paths":
+        if isinstance(value, str) or not all(isinstance(v, (str, os.PathLike)) for v in value):
+            raise ConfigError(source, key, "must be a list of paths")
+        return tuple(value)
+    if not isinstance(value, (str, os.PathLike)):
+        raise ConfigError(source, key, f"must be a path, not {value!r}")
+    return value
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    table = read_toml(path)
+    for key in table:
+        if key != "multiprocess":
+            raise ConfigError(str(path), key, "unknown; the only table is [multiprocess]")
+    values = dict(table.get("multiprocess", {}))
+    python = values.pop("python", {})
+    for key, value in python.items():
+        if key not in _PYTHON_KEYS:
+            raise ConfigError(str(path), f"multiprocess.python.{key}", f"unknown; {near(key, _PYTHON_KEYS)}")
+        values[_PYTHON_KEYS[key]] = value
+    base = path.parent
+    if "venv_path" in values:
+        values["venv_path"] = base / str(values["venv_path"])
+    if isinstance(values.get("extra_paths"), list):
+        values["extra_paths"] = [base / str(entry) for entry in values["extra_paths"]]
+    return values
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for field in MultiprocessConfig.__struct_fields__:
+        text = environment.get(_ENVIRONMENT + field.upper())
+        if text is None:
+            continue
+        if field == "extra_paths":
+            values[field] = [entry for entry in text.split(os.pathsep) if entry]
+        elif text.lower() in ("none", "null"):
+            values[field] = None
+        else:
+            values[field] = text
+    return values

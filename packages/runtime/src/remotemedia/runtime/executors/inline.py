@@ -1,0 +1,96 @@
+"""The inline executor: nodes in threads of the application, for debuggers and light nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import traceback
+
+
+from remotemedia.core.errors import RemoteMediaError
+from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
+from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
+from remotemedia.runtime.processes import messages as msg
+from remotemedia.runtime.processes.host import ControlLine, NodeHost
+
+
+__all__ = ["InlineExecutor"]
+
+
+class InlineExecutor(Executor):
+    """Runs every node in a thread of this process, with the same channels and messages.
+
+    A node here shares the GIL and the fate of the application: it can't be killed, and one that
+    ignores `stop` is left behind in its (daemon) thread.
+    """
+
+    def check(self, launch: NodeLaunch) -> None:
+        """Nothing can be missing."""
+
+    async def launch(self, launch: NodeLaunch, events: NodeEvents) -> RunningNode:
+        """Start a thread."""
+        return InlineNode(launch, events)
+
+
+class InlineNode(RunningNode):
+    """One node in a thread."""
+
+    def __init__(self, launch: NodeLaunch, events: NodeEvents) -> None:
+        self._id, self._events = launch.node.id, events
+        here, there = socket.socketpair()
+        give_descriptors(here, launch)
+        self._line = NodeLine(self._id, here, lambda message: events.said(self._id, message))
+        self._control = ControlLine(there)
+        init = init_message(launch)
+        self._task = asyncio.get_running_loop().create_task(self._live(init))
+        self._thread = threading.Thread(
+            target=self._run, name=f"remotemedia-node-{self._id}", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        """This process."""
+        return os.getpid()
+
+    def start(self) -> None:
+        """Let it work."""
+        self._line.send(msg.Start())
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._line.send(msg.Stop())
+
+    def terminate(self) -> None:
+        """Ask again: a thread can't be interrupted."""
+        self.stop()
+
+    def kill(self) -> None:
+        """Leave it behind: a thread can't be killed."""
+        self._control.close()
+
+    async def stack(self, timeout: float) -> str:
+        """Return the stacks of this process."""
+        del timeout
+        return "".join(
+            f"Thread {number}:\n{''.join(traceback.format_stack(frame))}"
+            for number, frame in sys._current_frames().items()  # noqa: SLF001 - documented
+        )
+
+    def _run(self) -> None:
+        try:
+            NodeHost(self._control, lambda: None).run()
+        finally:
+            self._control.close()
+
+    async def _live(self, init: msg.Init) -> None:
+        error: RemoteMediaError | None = None
+        try:
+            await self._line.run(init)
+        except RemoteMediaError as problem:
+            error = problem
+            self._control.close()
+        self._events.ended(self._id, error)

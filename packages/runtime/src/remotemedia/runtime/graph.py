@@ -1,0 +1,382 @@
+"""Graph: a pipeline whose every name, type and configuration has been checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from remotemedia.core.errors import PipelineError, near
+from remotemedia.core.ports import match_port
+from remotemedia.runtime.channels.plan import POLICIES, Policy
+from remotemedia.runtime.nodetypes import UnknownNodeType, resolve_type, type_of_class
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from remotemedia.core.ports import Port
+    from remotemedia.runtime.config import MultiprocessConfig
+    from remotemedia.runtime.nodetypes import NodeType
+    from remotemedia.runtime.pipeline import EdgeSpec, NodeEntry, Pipeline
+    from remotemedia.runtime.plugins import Catalog
+
+__all__ = ["Edge", "Graph", "GraphNode", "PortRef", "check_id", "resolve"]
+
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+
+
+def check_id(what: str, value: object) -> str | None:
+    """Return what is wrong with an id, or None."""
+    if isinstance(value, str) and _ID.fullmatch(value):
+        return None
+    return (
+        f"{what} {value!r:.80} is not valid: use letters, digits, '_' and '-', at most 64, "
+        "not beginning with '-'"
+    )
+
+
+@dataclass(frozen=True)
+class PortRef:
+    """A port of a node in the graph."""
+
+    node: str
+    port: Port
+
+    def __str__(self) -> str:
+        return f"{self.node}.{self.port.name}"
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """A node that can be run.
+
+    Attributes:
+        id: Its name.
+        type: The node type.
+        config: Its configuration, checked against the type's, as plain values.
+        executor: Which executor runs it.
+        on_error: What an exception in `process` does.
+    """
+
+    id: str
+    type: NodeType
+    config: dict[str, Any]
+    executor: str
+    on_error: Literal["stop", "continue"]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An edge between two ports that fit.
+
+    Attributes:
+        source: The output.
+        target: The input.
+        policy: What happens when the receiver has no room.
+        capacity: How many messages may wait.
+        feedback: It closes a cycle; the target's input can end before it does.
+    """
+
+    source: PortRef
+    target: PortRef
+    policy: Policy
+    capacity: int
+    feedback: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A checked pipeline.
+
+    Attributes:
+        name: For people.
+        nodes: By id.
+        edges: Between nodes.
+        inputs: Where the application sends to.
+        outputs: Where it receives from.
+    """
+
+    name: str
+    nodes: dict[str, GraphNode]
+    edges: tuple[Edge, ...]
+    inputs: tuple[PortRef, ...]
+    outputs: tuple[PortRef, ...]
+
+
+def resolve(
+    pipeline: Pipeline, catalog: Catalog, config: MultiprocessConfig, executors: Collection[str]
+) -> Graph:
+    """Check a pipeline and return its graph.
+
+    Args:
+        pipeline: What was written down.
+        catalog: What is installed.
+        config: Defaults of edges, and where else to look for nodes.
+        executors: Names of the executors that there are.
+
+    Raises:
+        PipelineError: With every mistake there is, each with its place where it came from a file.
+    """
+    return _Resolver(pipeline, catalog, config, executors).graph()
+
+
+class _Resolver:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        catalog: Catalog,
+        config: MultiprocessConfig,
+        executors: Collection[str],
+    ) -> None:
+        self.pipeline, self.catalog, self.config = pipeline, catalog, config
+        self.executors = executors
+        self.problems: list[str] = []
+        self.types: dict[str, NodeType] = {}
+        self.paths = [*map(Path, config.extra_paths), *pipeline.extra_paths]
+
+    def problem(self, place: tuple[str, ...], text: str) -> None:
+        places = self.pipeline.places
+        while place and place not in places:
+            place = place[:-1]
+        where = places.get(place, "") or places.get((), "")
+        self.problems.append(f"{where}: {text}" if where else text)
+
+    def graph(self) -> Graph:
+        nodes = {entry.id: self.node(entry) for entry in self.pipeline.nodes.values()}
+        if not nodes:
+            self.problem((), "the pipeline has no nodes; add one with [nodes.NAME] or add_node()")
+        edges = tuple(filter(None, map(self.edge, self.pipeline.edges)))
+        edges = self.mark_feedback(self.without_doubles(edges))
+        inputs = self.inputs(edges)
+        outputs = self.outputs(edges)
+        if self.problems:
+            raise PipelineError(self.problems)
+        known = {name: node for name, node in nodes.items() if node is not None}
+        return Graph(self.pipeline.name, known, edges, inputs, outputs)
+
+    # ---- nodes
+
+    def node(self, entry: NodeEntry) -> GraphNode | None:
+        place = ("nodes", entry.id)
+        wrong = check_id("node id", entry.id)
+        if wrong:
+            self.problem(place, wrong)
+        for path in self.paths:
+            if not path.is_dir():
+                text = f"extra_paths: {path} is no directory"
+                if text not in "\n".join(self.problems):
+                    self.problem(("extra_paths",), text)
+        try:
+            node_type = (
+                resolve_type(entry.type, self.catalog, self.paths)
+                if isinstance(entry.type, str)
+                else type_of_class(entry.type)
+            )
+        except UnknownNodeType as error:
+            self.problem((*place, "type"), f"node {entry.id!r}: {error}")
+            return None
+        self.types[entry.id] = node_type
+        if entry.on_error not in ("stop", "continue"):
+            text = f"on_error is 'stop' or 'continue', not {entry.on_error!r}"
+            self.problem((*place, "on_error"), f"node {entry.id!r}: {text}")
+        if entry.executor not in self.executors:
+            text = f"unknown executor {entry.executor!r}; {near(entry.executor, self.executors)}"
+            self.problem((*place, "executor"), f"node {entry.id!r}: {text}")
+        paths = tuple(dict.fromkeys((*node_type.paths, *(str(p.resolve()) for p in self.paths))))
+        return GraphNode(
+            entry.id,
+            replace(node_type, paths=paths),
+            self.node_config(entry, node_type),
+            entry.executor,
+            "continue" if entry.on_error == "continue" else "stop",
+        )
+
+    def node_config(self, entry: NodeEntry, node_type: NodeType) -> dict[str, Any]:
+        """Check a node's config, and return it as plain values."""
+        place = ("nodes", entry.id, "config")
+        head = f"node {entry.id!r}"
+        if not isinstance(entry.config, dict):
+            self.problem(place, f"{head}: config must be a table, not {entry.config!r:.60}")
+            return {}
+        before = len(self.problems)
+        struct = node_type.spec.config
+        if struct is not None:
+            fields = {f.encode_name: f for f in msgspec.structs.fields(struct)}
+            for key, value in entry.config.items():
+                if key not in fields:
+                    self.problem(
+                        (*place, key), f"{head}: unknown config key {key!r}; {near(key, fields)}"
+                    )
+                    continue
+                try:
+                    msgspec.convert(value, fields[key].type)
+                except msgspec.ValidationError as error:
+                    self.problem((*place, key), f"{head}: config key {key!r}: {error}")
+            if len(self.problems) == before:
+                try:
+                    msgspec.convert(entry.config, struct)
+                except msgspec.ValidationError as error:
+                    self.problem(place, f"{head}: config: {error}")
+        try:
+            plain: dict[str, Any] = msgspec.to_builtins(entry.config)
+            msgspec.msgpack.encode(plain)
+        except (TypeError, OverflowError, ValueError, RecursionError) as error:
+            self.problem(place, f"{head}: config: {error}; use values as in JSON")
+            return {}
+        return plain
+
+    # ---- edges
+
+    def port(
+        self, node: str, port: str, side: Literal["input", "output"], place: tuple[str, ...]
+    ) -> PortRef | None:
+        if node not in self.pipeline.nodes:
+            known = near(node, self.pipeline.nodes)
+            self.problem(place, f"{place[-1]}: there is no node {node!r}; {known}")
+            return None
+        node_type = self.types.get(node)
+        if node_type is None:
+            return None  # reported with the node
+        ports = node_type.spec.inputs if side == "input" else node_type.spec.outputs
+        found = match_port(port, ports, side) if port else ports[0] if len(ports) == 1 else None
+        if found is None:
+            known = near(port, [p.name for p in ports])
+            what = f"no {side} {port!r}" if port else f"{len(ports)} {side}s, name one"
+            self.problem(place, f"{place[-1]}: node {node!r} has {what}; {known}")
+            return None
+        return PortRef(node, found)
+
+    def edge(self, edge: EdgeSpec) -> Edge | None:
+        place = ("edges", str(edge))
+        source = self.port(*edge.source, "output", place)
+        target = self.port(*edge.target, "input", place)
+        policy = edge.policy or ("block" if self.config.enable_backpressure else "drop_oldest")
+        capacity = self.config.channel_capacity if edge.capacity is None else edge.capacity
+        if policy not in POLICIES:
+            self.problem(place, f"{edge}: unknown policy {policy!r}; {near(policy, POLICIES)}")
+            return None
+        if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:
+            self.problem(place, f"{edge}: capacity must be a whole number from 1, not {capacity!r}")
+            return None
+        if source is None or target is None:
+            return None
+        if not source.port.fits(target.port):
+            self.problem(
+                place,
+                f"{edge}: {source} gives {source.port.type}, but {target} takes "
+                f"{target.port.type}; put a node between that converts it",
+            )
+            return None
+        return Edge(source, target, policy, capacity)
+
+    def without_doubles(self, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+        seen: set[tuple[str, str]] = set()
+        for edge in edges:
+            key = (str(edge.source), str(edge.target))
+            if key in seen:
+                text = f"{edge.source} -> {edge.target}: connected twice; remove one of the edges"
+                self.problem(("edges", text.partition(":")[0]), text)
+            seen.add(key)
+        return edges
+
+    def mark_feedback(self, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+        """Mark the dropping edges that close cycles; a cycle of waiting edges is a mistake."""
+        waiting = [e for e in edges if e.policy in ("block", "error")]
+        for cycle in _cycles(waiting):
+            text = " -> ".join(cycle)
+            self.problem(
+                ("edges",),
+                f"cycle {text}: it would wait for itself; give one of its edges the policy "
+                "drop_oldest or drop_newest",
+            )
+        reach = _reachability(edges)
+        return tuple(
+            replace(e, feedback=True)
+            if e.policy not in ("block", "error") and e.source.node in reach[e.target.node]
+            else e
+            for e in edges
+        )
+
+    # ---- the application's ends
+
+    def inputs(self, edges: tuple[Edge, ...]) -> tuple[PortRef, ...]:
+        connected = {(e.target.node, e.target.port.name) for e in edges if not e.feedback}
+        connected_nodes = {node for node, _ in connected}
+        given = self.pipeline.inputs
+        chosen = self.named(given, "input", "inputs") if given is not None else []
+        listed = {(ref.node, ref.port.name) for ref in chosen}
+        for node, node_type in self.types.items():
+            for port in node_type.spec.inputs:
+                key = (node, port.name)
+                if key in connected or key in listed:
+                    continue
+                if given is None and node not in connected_nodes:
+                    chosen.append(PortRef(node, port))
+                elif port.required and not self.in_broken_edge(node):
+                    self.problem(
+                        ("nodes", node),
+                        f"node {node!r}: input {port.name!r} is not connected; add an edge to it, "
+                        "or list it in inputs",
+                    )
+        return tuple(chosen)
+
+    def in_broken_edge(self, node: str) -> bool:
+        """Say whether an edge to the node has a mistake of its own, which explains enough."""
+        return any(f"{edge}:" in p for edge in self.pipeline.edges if edge.target[0] == node
+                   for p in self.problems)
+
+    def outputs(self, edges: tuple[Edge, ...]) -> tuple[PortRef, ...]:
+        if self.pipeline.outputs is not None:
+            return tuple(self.named(self.pipeline.outputs, "output", "outputs"))
+        connected = {(e.source.node, e.source.port.name) for e in edges}
+        return tuple(
+            PortRef(node, port)
+            for node, node_type in self.types.items()
+            for port in node_type.spec.outputs
+            if (node, port.name) not in connected
+        )
+
+    def named(
+        self, names: Sequence[str], side: Literal["input", "output"], key: str
+    ) -> list[PortRef]:
+        refs: list[PortRef] = []
+        for name in names:
+            node, _, port = name.partition(".")
+            ref = self.port(node, port, side, (key, name))
+            if ref is not None and ref not in refs:
+                refs.append(ref)
+        return refs
+
+
+def _reachability(edges: Sequence[Edge]) -> dict[str, set[str]]:
+    """Return for each node those that its data can reach, itself included."""
+    following: dict[str, set[str]] = {}
+    for edge in edges:
+        following.setdefault(edge.source.node, set()).add(edge.target.node)
+        following.setdefault(edge.target.node, set())
+    reach: dict[str, set[str]] = {}
+    for start in following:
+        seen, todo = {start}, [start]
+        while todo:
+            for node in following[todo.pop()] - seen:
+                seen.add(node)
+                todo.append(node)
+        reach[start] = seen
+    return reach
+
+
+def _cycles(edges: Sequence[Edge]) -> list[list[str]]:
+    """Return one cycle for each group of nodes that reach each other."""
+    reach = _reachability(edges)
+    loops = {edge.source.node for edge in edges if edge.source.node == edge.target.node}
+    found: list[list[str]] = []
+    done: set[str] = set()
+    for node in reach:
+        group = [n for n in reach if n in reach[node] and node in reach[n]]
+        if node not in done and (len(group) > 1 or node in loops):
+            found.append([*group, group[0]])
+        done.update(group)
+    return found

@@ -1,0 +1,153 @@
+"""Pipeline: nodes and the edges between them, as an application or a file describes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from remotemedia.core.errors import PipelineError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from remotemedia.core.node import MultiprocessNode
+    from remotemedia.runtime.channels.plan import Policy
+
+__all__ = ["EdgeSpec", "NodeEntry", "Pipeline"]
+
+
+@dataclass
+class NodeEntry:
+    """A node of a pipeline, as it was written down.
+
+    Attributes:
+        id: Its name in the pipeline.
+        type: The node type's name, or a class.
+        config: Its configuration, unchecked.
+        executor: Which executor runs it.
+        on_error: What an exception in `process` does: end the session, or skip the item.
+    """
+
+    id: str
+    type: str | type[MultiprocessNode]
+    config: Any = field(default_factory=dict)
+    executor: str = "multiprocess"
+    on_error: str = "stop"
+
+
+@dataclass
+class EdgeSpec:
+    """An edge, as it was written down.
+
+    Attributes:
+        source: `(node, port)` that the data leaves.
+        target: `(node, port)` that it enters.
+        policy: What happens when the receiver has no room; the runtime's default if None.
+        capacity: How many messages may wait; the runtime's default if None.
+    """
+
+    source: tuple[str, str]
+    target: tuple[str, str]
+    policy: str | None = None
+    capacity: int | None = None
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.source)} -> {'.'.join(self.target)}"
+
+
+class Pipeline:
+    """A graph of nodes.
+
+    Args:
+        name: For people.
+        inputs: Ports that the application sends to, as `node.port`; by default the inputs of
+            nodes that nothing is connected to.
+        outputs: Ports that the application receives from; by default those with no edge.
+        extra_paths: Directories where node modules are looked for.
+    """
+
+    def __init__(
+        self,
+        name: str = "pipeline",
+        *,
+        inputs: Sequence[str] | None = None,
+        outputs: Sequence[str] | None = None,
+        extra_paths: Sequence[str | Path] = (),
+    ) -> None:
+        self.name = name
+        self.nodes: dict[str, NodeEntry] = {}
+        self.edges: list[EdgeSpec] = []
+        self.inputs = None if inputs is None else list(inputs)
+        self.outputs = None if outputs is None else list(outputs)
+        self.extra_paths = [Path(path) for path in extra_paths]
+        #: Where things stand in the file that the pipeline came from: (kind, name) to place.
+        self.places: dict[tuple[str, ...], str] = {}
+
+    def add_node(
+        self,
+        type: str | type[MultiprocessNode],  # noqa: A002 - the field's word
+        id: str,  # noqa: A002
+        config: Mapping[str, Any] | None = None,
+        *,
+        executor: str = "multiprocess",
+        on_error: Literal["stop", "continue"] = "stop",
+    ) -> Pipeline:
+        """Add a node.
+
+        Args:
+            type: Name of an installed or registered node type, `"module:Class"`, or a class.
+            id: The node's name in this pipeline.
+            config: Its configuration.
+            executor: Which executor runs it.
+            on_error: `stop` ends the session when `process` raises; `continue` skips the item.
+
+        Raises:
+            PipelineError: There is a node of this name already.
+        """
+        if id in self.nodes:
+            raise PipelineError([f"node {id!r} is there already; give the second another id"])
+        self.nodes[id] = NodeEntry(id, type, dict(config or {}), executor, on_error)
+        return self
+
+    def with_executor(self, name: str) -> Pipeline:
+        """Have the node that was added last run by this executor."""
+        if not self.nodes:
+            raise PipelineError(["with_executor() needs a node: call add_node() first"])
+        next(reversed(self.nodes.values())).executor = name
+        return self
+
+    def connect(
+        self,
+        source: str,
+        source_port: str,
+        target: str,
+        target_port: str,
+        *,
+        policy: Policy | None = None,
+        capacity: int | None = None,
+    ) -> Pipeline:
+        """Connect an output to an input.
+
+        Args:
+            source: Node that the data leaves.
+            source_port: Its output.
+            target: Node that the data enters.
+            target_port: Its input.
+            policy: `block` (lossless), `drop_oldest`, `drop_newest` or `error`.
+            capacity: How many messages may wait.
+        """
+        self.edges.append(EdgeSpec((source, source_port), (target, target_port), policy, capacity))
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path) -> Pipeline:
+        """Read a pipeline file (TOML).
+
+        Raises:
+            ConfigError: The file can't be read, or is not TOML.
+            PipelineError: It is no pipeline; every mistake of its form is named.
+        """
+        from remotemedia.runtime.pipeline_file import read_pipeline
+
+        return read_pipeline(Path(path))

@@ -1,0 +1,175 @@
+"""Pipeline files: TOML to Pipeline, with the place of everything for the messages."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from remotemedia.core.errors import PipelineError, near
+from remotemedia.runtime.config import read_toml
+from remotemedia.runtime.pipeline import EdgeSpec, NodeEntry, Pipeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["read_pipeline"]
+
+_KEYS = ("name", "nodes", "edges", "inputs", "outputs", "extra_paths")
+_NODE_KEYS = ("type", "config", "executor", "on_error")
+_EDGE_KEYS = ("from", "to", "policy", "capacity")
+_TABLE = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
+_KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\")(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"))*)\s*=")
+
+
+def read_pipeline(path: Path) -> Pipeline:
+    """Read a pipeline file.
+
+    Raises:
+        ConfigError: The file can't be read, or is not TOML.
+        PipelineError: It is no pipeline; every mistake of its form is named.
+    """
+    table = read_toml(path)
+    return _Reader(path, table).pipeline()
+
+
+class _Reader:
+    def __init__(self, path: Path, table: dict[str, Any]) -> None:
+        self.path, self.table = path, table
+        self.problems: list[str] = []
+        self.text = path.read_text(encoding="utf-8").splitlines()
+        self.places = _key_places(str(path), self.text)
+
+    def problem(self, place: tuple[str, ...], text: str) -> None:
+        while place and place not in self.places:
+            place = place[:-1]
+        self.problems.append(f"{self.places[place]}: {text}")
+
+    def pipeline(self) -> Pipeline:
+        table = self.table
+        for key in table:
+            if key not in _KEYS:
+                self.problem((key,), f"unknown key {key!r}; {near(key, _KEYS)}")
+        base = self.path.parent
+        pipeline = Pipeline(
+            self.string("name") or self.path.stem,
+            inputs=self.strings("inputs"),
+            outputs=self.strings("outputs"),
+            extra_paths=[base / entry for entry in self.strings("extra_paths") or ()],
+        )
+        self.nodes(pipeline)
+        self.edges(pipeline)
+        if self.problems:
+            raise PipelineError(self.problems)
+        for kind in ("inputs", "outputs"):
+            for name in getattr(pipeline, kind) or ():
+                self.places[kind, name] = self.line_of(name)
+        pipeline.places = self.places
+        return pipeline
+
+    def nodes(self, pipeline: Pipeline) -> None:
+        nodes = self.table.get("nodes", {})
+        if not isinstance(nodes, dict):
+            self.problem(("nodes",), "nodes must be tables: [nodes.NAME]")
+            return
+        for name, entry in nodes.items():
+            place = ("nodes", name)
+            if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
+                self.problem(place, f"node {name!r} needs a type: type = \"…\"")
+                continue
+            for key in entry:
+                if key not in _NODE_KEYS:
+                    hint = near(key, _NODE_KEYS)
+                    if hint.startswith("known"):
+                        hint = f"settings of the node itself go under config.{key}"
+                    self.problem((*place, key), f"node {name!r}: unknown key {key!r}; {hint}")
+            pipeline.nodes[name] = NodeEntry(
+                name,
+                entry["type"],
+                entry.get("config", {}),
+                str(entry.get("executor", "multiprocess")),
+                str(entry.get("on_error", "stop")),
+            )
+
+    def edges(self, pipeline: Pipeline) -> None:
+        edges = self.table.get("edges", [])
+        if not isinstance(edges, list):
+            self.problem(("edges",), "edges must be a list")
+            return
+        for entry in edges:
+            edge = self.edge(entry)
+            if edge is not None:
+                pipeline.edges.append(edge)
+                written = entry if isinstance(entry, str) else str(entry.get("from"))
+                self.places["edges", str(edge)] = self.line_of(written)
+
+    def edge(self, entry: object) -> EdgeSpec | None:
+        policy = capacity = None
+        if isinstance(entry, str):
+            source, arrow, target = (part.strip() for part in entry.partition("->"))
+            if not arrow or not source or not target:
+                self.problems.append(
+                    f"{self.line_of(entry)}: edge {entry!r} must read \"node.port -> node.port\""
+                )
+                return None
+        elif isinstance(entry, dict) and {"from", "to"} <= entry.keys():
+            source, target = str(entry["from"]), str(entry["to"])
+            policy, capacity = entry.get("policy"), entry.get("capacity")
+            for key in entry:
+                if key not in _EDGE_KEYS:
+                    self.problems.append(
+                        f"{self.line_of(source)}: edge {source} -> {target}: unknown key {key!r}; "
+                        f"{near(key, _EDGE_KEYS)}"
+                    )
+        else:
+            self.problem(("edges",), f"edge {entry!r:.60} needs from and to, or \"a.x -> b.y\"")
+            return None
+        ends = [(name, port) for name, _, port in (end.partition(".") for end in (source, target))]
+        return EdgeSpec(ends[0], ends[1], policy, capacity)
+
+    def string(self, key: str) -> str | None:
+        value = self.table.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        self.problem((key,), f"{key} must be a string, not {value!r:.60}")
+        return None
+
+    def strings(self, key: str) -> list[str] | None:
+        value = self.table.get(key)
+        if value is None:
+            return None
+        if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+            return value
+        self.problem((key,), f"{key} must be a list of strings, not {value!r:.60}")
+        return None
+
+    def line_of(self, written: str) -> str:
+        quoted = (json.dumps(written, ensure_ascii=False), f"'{written}'")
+        for number, line in enumerate(self.text, 1):
+            if any(text in line for text in quoted):
+                return f"{self.path}:{number}"
+        return str(self.path)
+
+
+def _key_places(path: str, lines: list[str]) -> dict[tuple[str, ...], str]:
+    """Find the line of each table and key, dotted keys included.
+
+    A TOML parser gives no positions; messages need them only for keys that begin a line.
+    """
+    places: dict[tuple[str, ...], str] = {(): path}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(lines, 1):
+        header = _TABLE.match(line)
+        key = _KEY.match(line)
+        if header and not key:
+            table = _parts(header.group(1))
+            places.setdefault(table, f"{path}:{number}")
+        elif key:
+            full = (*table, *_parts(key.group(1)))
+            for end in range(len(table) + 1, len(full) + 1):
+                places.setdefault(full[:end], f"{path}:{number}")
+    return places
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

@@ -1,0 +1,1 @@
+"""Node processes: what runs in them, and who watches over them."""

@@ -1,0 +1,117 @@
+"""Loading a node's class in the process that runs it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any
+
+from remotemedia.core.errors import PluginError
+from remotemedia.core.node import MultiprocessNode
+from remotemedia.core.plugin import registered_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ScriptReachedSession", "load_node_class", "load_object", "stop_if_loading_script"]
+
+_SCRIPT_MODULE = "__remotemedia_main__"
+_loading_script = False
+
+
+class ScriptReachedSession(BaseException):  # noqa: N818 - not an error
+    """Ends the loading of a script: all before its first session has run, its nodes are defined."""
+
+
+def stop_if_loading_script() -> None:
+    """End the loading of the script that runs, if a node process loads one.
+
+    A script that defines nodes is run again in the processes of these nodes. A session that it
+    starts, unguarded by `if __name__ == "__main__"`, marks the end of its definitions.
+    """
+    if _loading_script:
+        raise ScriptReachedSession
+
+
+def load_object(target: str) -> Any:  # noqa: ANN401 - whatever is named
+    """Return what `"module:Name"` names."""
+    module_name, _, path = target.partition(":")
+    found: Any = importlib.import_module(module_name)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def load_node_class(
+    target: str,
+    source: str,
+    type_name: str,
+    paths: Sequence[str] = (),
+    more_paths: Sequence[str] = (),
+) -> type[MultiprocessNode]:
+    """Import a node's class.
+
+    Args:
+        target: `"module:Class"`.
+        source: File of the module, for modules that can't be imported by name, and for scripts.
+        type_name: The node type, to find the class by what the module registered.
+        paths: Where modules are looked for first.
+        more_paths: Where they are looked for last.
+
+    Raises:
+        PluginError: The module has no such class, or it is no node.
+    """
+    sys.path[:0] = [path for path in paths if path not in sys.path]
+    sys.path += [path for path in more_paths if path not in sys.path]
+    module_name, _, class_name = target.partition(":")
+    if module_name == "__main__" and source:
+        _run_script(source)
+        module = sys.modules[_SCRIPT_MODULE]
+    else:
+        module = _import(module_name, source)
+    found: Any = module
+    for part in class_name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        registered = registered_nodes().get(type_name)
+        if registered is not None:
+            found = load_object(registered.target)
+    if not (isinstance(found, type) and issubclass(found, MultiprocessNode)):
+        what = "has no such class" if found is None else "is no subclass of MultiprocessNode"
+        raise PluginError(type_name, target, f"{target!r} {what}; correct the target")
+    return found
+
+
+def _import(name: str, source: str) -> Any:  # noqa: ANN401
+    if name in sys.modules or not source:
+        return importlib.import_module(name)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+    spec = importlib.util.spec_from_file_location(name, source)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"no module {name!r}, and {source} can't be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _run_script(path: str) -> None:
+    """Run the application's script up to its first session."""
+    global _loading_script  # noqa: PLW0603 - one script in one process
+    spec = importlib.util.spec_from_file_location(_SCRIPT_MODULE, path)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"the script {path} can't be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[_SCRIPT_MODULE] = module
+    _loading_script = True
+    try:
+        spec.loader.exec_module(module)
+    except ScriptReachedSession:
+        pass
+    finally:
+        _loading_script = False

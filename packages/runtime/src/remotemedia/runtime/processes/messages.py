@@ -1,0 +1,177 @@
+"""What parent and node process say to each other, as msgpack frames on their socket."""
+
+from __future__ import annotations
+
+import platform
+import struct
+from importlib.metadata import version
+from typing import Literal, Union
+
+import msgspec
+
+from remotemedia.core.plugin import API_VERSION
+from remotemedia.core.wire import WIRE_VERSION
+from remotemedia.runtime.channels.plan import Endpoint
+
+__all__ = [
+    "FDS_AT_ONCE",
+    "FRAME_HEAD",
+    "MAX_FRAME",
+    "Dump",
+    "Failed",
+    "Finished",
+    "FromNode",
+    "Hello",
+    "Init",
+    "Progress",
+    "Ready",
+    "Stack",
+    "Start",
+    "Stop",
+    "Stopped",
+    "ToNode",
+    "Versions",
+    "frame",
+]
+
+FRAME_HEAD = struct.Struct("<I")
+#: A longer frame is an error of the peer.
+MAX_FRAME = 16 << 20
+#: Descriptors that fit into one message of a socket (SCM_MAX_FD of Linux is 253).
+FDS_AT_ONCE = 250
+
+Stage = Literal["starting", "loading", "connecting", "ready", "running", "stopping"]
+
+
+class Versions(msgspec.Struct, frozen=True):
+    """What both ends of a session have to agree on."""
+
+    api: int
+    wire: int
+    iceoryx2: str
+    python: str
+
+    @classmethod
+    def here(cls) -> Versions:
+        """Return the versions of this process."""
+        minor = ".".join(version("iceoryx2").split(".")[:2])
+        return cls(API_VERSION, WIRE_VERSION, minor, platform.python_version())
+
+    def clash(self, other: Versions) -> str | None:
+        """Return what the two don't agree on, or None."""
+        for name, label in (("api", "SDK API"), ("wire", "wire format"), ("iceoryx2", "iceoryx2")):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                return f"{label} {mine} here, {theirs} in the node's environment"
+        return None
+
+
+class _Message(msgspec.Struct, tag_field="kind"):
+    pass
+
+
+class Hello(_Message, tag="hello"):
+    """The process is there."""
+
+    versions: Versions
+    pid: int
+
+
+class Progress(_Message, tag="progress"):
+    """A step towards ready."""
+
+    status: Stage
+    fraction: float
+    message: str
+
+
+class Ready(_Message, tag="ready"):
+    """Initialized, and connected to every channel."""
+
+
+class Failed(_Message, tag="failed"):
+    """The node raised an exception; `fatal` ends the node."""
+
+    stage: str
+    type: str
+    message: str
+    traceback: str
+    item: str
+    fatal: bool
+
+
+class Finished(_Message, tag="finished"):
+    """All input has ended, and everything that came of it has been sent."""
+
+
+class Stopped(_Message, tag="stopped"):
+    """Cleaned up; the process ends now."""
+
+
+class Stack(_Message, tag="stack"):
+    """The Python stacks of all threads, as `Dump` asked for."""
+
+    text: str
+
+
+FromNode = Union[Hello, Progress, Ready, Failed, Finished, Stopped, Stack]
+
+
+class Init(_Message, tag="init"):
+    """What the node is and what it is connected to.
+
+    Attributes:
+        node_id: Its name in the pipeline.
+        session_id: The session.
+        target: The class, as `"module:Class"`.
+        source: The file of the class's module, where that can't be imported by its name; the
+            running script, where the module is `__main__`.
+        type_name: The node type, for looking it up among what the module registered.
+        config: The checked configuration.
+        config_target: The config struct, as `"module:Class"`; empty where none is declared.
+        inputs: Names of the input ports.
+        outputs: Names and types of the output ports.
+        paths: Put before `sys.path`.
+        more_paths: Put after it: what the application itself can import from.
+        on_error: What an exception in `process` does: `stop` or `continue`.
+        endpoint: The channels.
+        room: The bell that is rung when a consumer has taken something.
+    """
+
+    node_id: str
+    session_id: str
+    target: str
+    source: str
+    type_name: str
+    config: dict[str, object]
+    config_target: str
+    inputs: tuple[str, ...]
+    outputs: dict[str, str]
+    paths: tuple[str, ...]
+    more_paths: tuple[str, ...]
+    on_error: Literal["stop", "continue"]
+    endpoint: Endpoint
+    room: int
+
+
+class Start(_Message, tag="start"):
+    """All nodes are connected: work."""
+
+
+class Stop(_Message, tag="stop"):
+    """Finish the item in work, clean up and end."""
+
+
+class Dump(_Message, tag="dump"):
+    """Tell what every thread is doing."""
+
+
+ToNode = Union[Init, Start, Stop, Dump]
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def frame(message: FromNode | ToNode) -> bytes:
+    """Return the message as it goes over the socket."""
+    body = _encoder.encode(message)
+    return FRAME_HEAD.pack(len(body)) + body

@@ -1,0 +1,204 @@
+"""Runtime: executors, configuration and shared memory that sessions of an application use."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from remotemedia.core.errors import SessionClosed
+from remotemedia.runtime.background import Background
+from remotemedia.runtime.config import MultiprocessConfig, load_config
+from remotemedia.runtime.executors.inline import InlineExecutor
+from remotemedia.runtime.executors.multiprocess import MultiprocessExecutor
+from remotemedia.runtime.graph import resolve
+from remotemedia.runtime.plugins import Catalog, discover
+from remotemedia.runtime.processes.loading import stop_if_loading_script
+from remotemedia.runtime.space_files import RuntimeFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from remotemedia.core.errors import ProcessCrashError
+    from remotemedia.runtime.channels.space import Space
+    from remotemedia.runtime.executors.base import Executor
+    from remotemedia.runtime.graph import Graph
+    from remotemedia.runtime.pipeline import Pipeline
+    from remotemedia.runtime.session import Session
+    from remotemedia.runtime.supervisor import Progress, SessionSupervisor
+
+__all__ = ["Runtime"]
+
+
+class Runtime:
+    """What the sessions of an application share. Also an async context manager.
+
+    Args:
+        config: How nodes are run; from `runtime.toml` and the environment if None.
+    """
+
+    def __init__(self, config: MultiprocessConfig | None = None) -> None:
+        stop_if_loading_script()
+        self.config = load_config() if config is None else config
+        multiprocess = MultiprocessExecutor(self.config)
+        self._executors: dict[str, Executor] = {
+            "multiprocess": multiprocess,
+            "python": multiprocess,
+            "inline": InlineExecutor(),
+        }
+        self._on_crash: list[Callable[[ProcessCrashError], object]] = []
+        self._state = _State()
+        self._catalog: Catalog | None = None
+
+    def register_executor(self, name: str, executor: Executor) -> Runtime:
+        """Make an executor known to pipelines under a name."""
+        if isinstance(executor, MultiprocessExecutor):
+            if executor.config is None:
+                executor.config = self.config
+            else:  # the quick start configures the runtime through its executor
+                self.config = executor.config
+        self._executors[name] = executor
+        return self
+
+    def on_process_crash(self, callback: Callable[[ProcessCrashError], object]) -> None:
+        """Have `callback` called, in the runtime's thread, when a node's process crashes."""
+        self._on_crash.append(callback)
+
+    async def create_session(
+        self,
+        session_id: str,
+        pipeline: Pipeline,
+        progress_callback: Callable[[Progress], object] | None = None,
+    ) -> Session:
+        """Start a session: when this returns, all its nodes are ready and data can be sent.
+
+        Args:
+            session_id: Letters, digits, `_` and `-`.
+            pipeline: What it runs.
+            progress_callback: Called with each step of each node.
+
+        Raises:
+            RemoteMediaError: The pipeline has mistakes, or a node could not be started.
+        """
+        from remotemedia.runtime.session import Session
+
+        session = Session(session_id, pipeline, runtime=self)
+        await session.initialize(progress_callback=progress_callback)
+        await session.start()
+        return session
+
+    async def start(self) -> None:
+        """Prepare everything that sessions share, so that the first one starts faster."""
+        await anyio.to_thread.run_sync(self._prepare)
+
+    async def shutdown(self) -> None:
+        """End all sessions, and remove everything that the runtime has made."""
+        await Background.shared().call(self._state.shutdown())
+
+    async def __aenter__(self) -> Runtime:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.shutdown()
+
+    # ---- for sessions
+
+    @property
+    def executors(self) -> Mapping[str, Executor]:
+        """The executors by name."""
+        return self._executors
+
+    @property
+    def crash_callbacks(self) -> list[Callable[[ProcessCrashError], object]]:
+        """What `on_process_crash` was given."""
+        return self._on_crash
+
+    def check(self, pipeline: Pipeline) -> Graph:
+        """Check a pipeline without starting anything.
+
+        Raises:
+            PipelineError: With every mistake.
+        """
+        if self._catalog is None:
+            self._catalog = discover()
+        return resolve(pipeline, self._catalog, self.config, self._executors)
+
+    def _prepare(self) -> None:
+        self._state.open()
+        if self._catalog is None:
+            self._catalog = discover()
+
+    def open_space(self) -> tuple[RuntimeFiles, Space]:
+        """Return the runtime's part of shared memory."""
+        return self._state.open()
+
+    def next_name(self) -> str:
+        """Return a name for a session's channels that no other session of this runtime has."""
+        return self._state.next_name()
+
+    def adopt(self, supervisor: SessionSupervisor) -> None:
+        """Take on a session, so that it ends with the runtime."""
+        self._state.adopt(supervisor)
+
+
+class _State:
+    """What has to be removed at the end; outlives a Runtime that was just dropped."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sessions: weakref.WeakSet[SessionSupervisor] = weakref.WeakSet()
+        self._count = 0
+        self._opened: tuple[RuntimeFiles, Any] | None = None
+        self._closed = False
+        self._forget: Callable[[], None] = lambda: None
+        self._owner = os.getpid()
+
+    def open(self) -> tuple[RuntimeFiles, Space]:
+        from remotemedia.runtime.channels.space import Space
+
+        with self._lock:
+            if self._closed:
+                raise SessionClosed("the runtime was shut down; make a new one")
+            if os.getpid() != self._owner:
+                raise SessionClosed("the runtime belongs to the parent process; make a new one")
+            if self._opened is None:
+                files = RuntimeFiles.create()
+                self._opened = files, Space(str(files.root), files.prefix)
+                self._forget = Background.shared().at_exit(self.shutdown)
+            return self._opened
+
+    def next_name(self) -> str:
+        with self._lock:
+            self._count += 1
+            return str(self._count)
+
+    def adopt(self, supervisor: SessionSupervisor) -> None:
+        with self._lock:
+            self._sessions.add(supervisor)
+
+    async def shutdown(self) -> None:
+        import asyncio
+
+        with self._lock:
+            self._closed = True
+            sessions, self._sessions = list(self._sessions), weakref.WeakSet()
+        await asyncio.gather(*(session.stop() for session in sessions))
+        with self._lock:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            self._forget()
+            files, space = opened
+            opened = None
+            del space  # closes its node of iceoryx2
+            files.remove()

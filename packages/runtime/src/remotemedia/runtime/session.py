@@ -1,0 +1,450 @@
+"""Session: a running pipeline, as an application uses it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import anyio.to_thread
+import msgspec
+import psutil
+
+from remotemedia.core.data import RuntimeData
+from remotemedia.core.errors import (
+    DataError,
+    EndOfStream,
+    ReceiveTimeout,
+    SessionClosed,
+    SessionError,
+    near,
+)
+from remotemedia.core.ports import match_port
+from remotemedia.runtime.background import Background, EventBox
+from remotemedia.runtime.graph import check_id
+from remotemedia.runtime.processes.loading import stop_if_loading_script
+from remotemedia.runtime.runtime import Runtime
+from remotemedia.runtime.supervisor import Resources, SessionSupervisor
+from remotemedia.runtime.wiring import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from remotemedia.core.errors import NodeError, ProcessCrashError
+    from remotemedia.runtime.channels.bell import AsyncBell
+    from remotemedia.runtime.channels.inlet import Inlet
+    from remotemedia.runtime.channels.ledger import ChannelStats
+    from remotemedia.runtime.channels.outlet import Outlet
+    from remotemedia.runtime.config import MultiprocessConfig
+    from remotemedia.runtime.graph import Graph, PortRef
+    from remotemedia.runtime.pipeline import Pipeline
+    from remotemedia.runtime.supervisor import NodeStatus, Progress
+
+__all__ = ["OutputStream", "Session", "SessionMetrics", "SessionStatus"]
+
+State = Literal["new", "initializing", "ready", "running", "closed"]
+
+
+class SessionStatus(msgspec.Struct, frozen=True):
+    """What a session and its nodes are doing.
+
+    Attributes:
+        state: `new`, `initializing`, `ready`, `running`, `failed` or `closed`.
+        nodes: The status of each node.
+    """
+
+    state: str
+    nodes: dict[str, NodeStatus]
+
+
+class SessionMetrics(msgspec.Struct, frozen=True):
+    """What the processes of a session use.
+
+    Attributes:
+        memory_mb: Resident memory of all node processes, in MiB; shared pages count in each.
+        process_count: Node processes that are alive.
+        node_memory_mb: Resident memory of each node's process, in MiB.
+    """
+
+    memory_mb: float
+    process_count: int
+    node_memory_mb: dict[str, float]
+
+
+@dataclass
+class _Feed:
+    """An input of the pipeline, as the application sends to it."""
+
+    ref: PortRef
+    outlet: Outlet
+    lock: anyio.Lock
+    closed: bool = False
+
+
+@dataclass
+class _Tap:
+    """An output of the pipeline, as the application receives from it."""
+
+    ref: PortRef
+    inlet: Inlet
+    bell: AsyncBell
+    lock: anyio.Lock
+
+
+class Session:
+    """A running pipeline. Also an async context manager, under asyncio and trio.
+
+    Args:
+        session_id: Letters, digits, `_` and `-`.
+        pipeline: What it runs.
+        runtime: Where it runs; one of its own if None.
+        config: Configuration of its own runtime.
+
+    Raises:
+        SessionError: The id is not valid.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        pipeline: Pipeline,
+        *,
+        runtime: Runtime | None = None,
+        config: MultiprocessConfig | None = None,
+    ) -> None:
+        stop_if_loading_script()
+        wrong = check_id("session id", session_id)
+        if wrong:
+            raise SessionError(wrong)
+        self.session_id = session_id
+        self.pipeline = pipeline
+        self._owns_runtime = runtime is None
+        self._runtime = Runtime(config) if runtime is None else runtime
+        self._state: State = "new"
+        self._supervisor: SessionSupervisor | None = None
+        self._feeds: dict[str, _Feed] = {}
+        self._taps: dict[str, _Tap] = {}
+        self._crash_callbacks = list(self._runtime.crash_callbacks)
+        self._error_callbacks: list[Callable[[NodeError], object]] = []
+
+    # ---- life
+
+    async def initialize(
+        self, progress_callback: Callable[[Progress], object] | None = None
+    ) -> None:
+        """Start all nodes at once; when this returns, every one is ready.
+
+        Args:
+            progress_callback: Called with each step of each node.
+
+        Raises:
+            PipelineError: The pipeline has mistakes; nothing was started.
+            ResourceLimitError: It has too many nodes; nothing was started.
+            ProcessSpawnError: A process could not be started.
+            NodeError: A node's `initialize` raised.
+            InitTimeout: A node took too long.
+            ProcessCrashError: A node's process died.
+        """
+        if self._state != "new":
+            raise SessionError(f"session {self.session_id!r} was initialized already")
+        self._state = "initializing"
+        try:
+            supervisor = await anyio.to_thread.run_sync(self._prepare)
+            box = EventBox()
+            supervisor.on_progress = box.put
+            await Background.shared().call(supervisor.initialize(), box, progress_callback)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.cleanup()
+            raise
+        self._state = "ready"
+
+    async def start(self) -> None:
+        """Let the nodes work on what is sent."""
+        if self._state != "ready":
+            raise self._not("ready", "call initialize() first")
+        await Background.shared().call(self._watched.start())
+        self._state = "running"
+
+    async def cleanup(self) -> None:
+        """End the session: nodes clean up and end, what is in flight is dropped.
+
+        Can be called at any time, more than once and by several tasks.
+        """
+        if self._state == "new":
+            self._state = "closed"
+            return
+        self._state = "closed"
+        if self._supervisor is not None:
+            with anyio.CancelScope(shield=True):
+                await Background.shared().call(self._supervisor.stop())
+        self._feeds.clear()
+        self._taps.clear()
+        if self._owns_runtime:
+            with anyio.CancelScope(shield=True):
+                await self._runtime.shutdown()
+
+    async def __aenter__(self) -> Session:
+        await self.initialize()
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.cleanup()
+
+    # ---- data
+
+    async def send(self, input: str, data: Any) -> None:  # noqa: A002, ANN401 - what `of` takes
+        """Send data to an input of the pipeline; waits when the node is behind.
+
+        Args:
+            input: A node with one such input, or `node.port`.
+            data: RuntimeData; or str, bytes, a numpy array or a JSON-like value.
+
+        Raises:
+            DataError: The data makes no sense, or is not what the port takes.
+            SessionClosed: The input or the session was closed.
+            RemoteMediaError: What ended the session.
+        """
+        feed = self._feed(input)
+        item = RuntimeData.of(data)
+        item.check()
+        port = feed.ref.port
+        if not port.accepts(item.type.value):
+            hint = "; wrap it with RuntimeData.audio(samples, sample_rate)" * (
+                port.type == "audio" and item.type.value == "tensor"
+            )
+            raise DataError(f"input {feed.ref} takes {port.type} data, not {item.type.value}{hint}")
+        if not item.session_id:
+            item.session_id = self.session_id
+        async with feed.lock:
+            if feed.closed:
+                raise SessionClosed(f"input {feed.ref} was closed; nothing more can be sent to it")
+            await feed.outlet.send(item)
+
+    async def receive(
+        self, output: str | None = None, *, timeout: float | None = None  # noqa: ASYNC109
+    ) -> RuntimeData:
+        """Receive the next item of an output of the pipeline.
+
+        Args:
+            output: A node with one such output, or `node.port`; may be left out where the
+                pipeline has only one.
+            timeout: Seconds to wait at most.
+
+        Raises:
+            ReceiveTimeout: Nothing came in time.
+            EndOfStream: The input was closed, and everything has been received.
+            RemoteMediaError: What ended the session; everything that had arrived before is
+                received first.
+        """
+        tap = self._tap(output)
+        with anyio.move_on_after(timeout):
+            async with tap.lock:
+                while True:
+                    data = tap.inlet.receive()
+                    if data is not None:
+                        data.port = tap.ref.port.name
+                        return data
+                    if tap.inlet.ended:
+                        raise EndOfStream(str(tap.ref))
+                    await tap.bell.wait()
+        raise ReceiveTimeout(str(tap.ref), timeout or 0.0)
+
+    def stream(self, output: str | None = None) -> OutputStream:
+        """Iterate over an output until it ends; see `receive`."""
+        self._tap(output)
+        return OutputStream(self, output)
+
+    async def close_input(self, input: str | None = None) -> None:  # noqa: A002
+        """Say that nothing more will be sent, to one input or to all.
+
+        Everything in flight is processed and delivered; then the outputs end.
+        """
+        feeds = self._feeds.values() if input is None else (self._feed(input),)
+        if self._state != "running":
+            raise self._not("running", "call start() first")
+        for feed in feeds:
+            async with feed.lock:
+                if not feed.closed:
+                    feed.closed = True
+                    feed.outlet.end()
+
+    send_input = send
+    receive_output = receive
+
+    # ---- watching
+
+    def on_process_crash(self, callback: Callable[[ProcessCrashError], object]) -> None:
+        """Have `callback` called, in the runtime's thread, when a node's process crashes."""
+        self._crash_callbacks.append(callback)
+
+    def on_node_error(self, callback: Callable[[NodeError], object]) -> None:
+        """Have `callback` called, in the runtime's thread, when a node skips an item.
+
+        That is when its `process` raises and the pipeline says `on_error="continue"`.
+        """
+        self._error_callbacks.append(callback)
+
+    @property
+    def node_errors(self) -> list[NodeError]:
+        """Errors of items that were skipped, in the order they happened."""
+        return [] if self._supervisor is None else list(self._supervisor.node_errors)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Where the application can send to, as `node.port`."""
+        return [*self._feeds]
+
+    @property
+    def outputs(self) -> list[str]:
+        """Where the application can receive from, as `node.port`."""
+        return [*self._taps]
+
+    async def get_status(self) -> SessionStatus:
+        """Return what the session and its nodes are doing."""
+        supervisor = self._supervisor
+        nodes = {} if supervisor is None else dict(supervisor.status)
+        failed = supervisor is not None and supervisor.error is not None
+        return SessionStatus("failed" if failed else self._state, nodes)
+
+    async def get_metrics(self) -> SessionMetrics:
+        """Return what the node processes use."""
+        memory: dict[str, float] = {}
+        for node, status in (await self.get_status()).nodes.items():
+            if status.pid is not None:
+                try:
+                    memory[node] = psutil.Process(status.pid).memory_info().rss / 2**20
+                except psutil.NoSuchProcess:
+                    continue
+        return SessionMetrics(sum(memory.values()), len(memory), memory)
+
+    async def get_channel_stats(self, channel: str) -> ChannelStats:
+        """Return what has happened on a channel.
+
+        Args:
+            channel: `asr_to_s2s`; where two nodes share more than one edge, the second and later
+                ones are `asr.text_to_s2s.input`. The application is called `app`.
+        """
+        links = self._watched.wiring.links
+        if channel not in links:
+            raise SessionError(f"no channel {channel!r}; {near(channel, links)}")
+        link = links[channel]
+        return self._watched.ledger.record(link.index).stats(link, time.monotonic_ns())
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels."""
+        return [*self._watched.wiring.links]
+
+    # ---- inside
+
+    def _prepare(self) -> SessionSupervisor:
+        """Check the pipeline and open the application's ends; runs in a worker thread."""
+        from remotemedia.runtime.channels.bell import AsyncBell
+        from remotemedia.runtime.channels.inlet import Inlet
+        from remotemedia.runtime.channels.outlet import Outlet
+
+        runtime = self._runtime
+        graph = runtime.check(self.pipeline)
+        files, space = runtime.open_space()
+        name = runtime.next_name()
+        wiring = wire(graph, runtime.config, str(files.root), files.prefix, name)
+        resources = Resources.create(wiring)
+        supervisor = SessionSupervisor(
+            self.session_id, graph, wiring, resources, runtime.executors, runtime.config
+        )
+        supervisor.on_crash = self._crash_callbacks
+        supervisor.on_node_error = self._error_callbacks
+        self._supervisor = supervisor
+        runtime.adopt(supervisor)
+        supervisor.check()
+        bells = list(resources.bells)
+        for plan in wiring.application.outlets:
+            room = AsyncBell(bells[plan.room])
+            outlet = Outlet(space, plan, resources.ledger, bells, room)
+            self._feeds[plan.port] = _Feed(_ref(graph.inputs, plan.port), outlet, anyio.Lock())
+            supervisor.app_bells.append(room)
+        for plan in wiring.application.inlets:
+            bell = AsyncBell(bells[plan.link.bell])
+            inlet = Inlet(space, plan, resources.ledger, bells)
+            self._taps[plan.port] = _Tap(_ref(graph.outputs, plan.port), inlet, bell, anyio.Lock())
+            supervisor.app_bells.append(bell)
+        return supervisor
+
+    @property
+    def _watched(self) -> SessionSupervisor:
+        if self._supervisor is None:
+            raise self._not("initialized", "call initialize() first")
+        return self._supervisor
+
+    def _not(self, wanted: str, advice: str) -> SessionError:
+        supervisor = self._supervisor
+        if supervisor is not None and supervisor.error is not None:
+            raise supervisor.error
+        if self._state == "closed":
+            return SessionClosed(f"session {self.session_id!r} is closed")
+        return SessionError(f"session {self.session_id!r} is not {wanted}; {advice}")
+
+    def _feed(self, name: str) -> _Feed:
+        if self._state != "running" or self._watched.error is not None:
+            raise self._not("running", "call start() first")
+        return self._feeds[self._find(name, "input", {k: f.ref for k, f in self._feeds.items()})]
+
+    def _tap(self, name: str | None) -> _Tap:
+        if self._state not in ("ready", "running"):
+            raise self._not("running", "call start() first")
+        return self._taps[self._find(name, "output", {k: t.ref for k, t in self._taps.items()})]
+
+    def _find(
+        self, name: str | None, side: Literal["input", "output"], refs: Mapping[str, PortRef]
+    ) -> str:
+        if name is None:
+            if len(refs) == 1:
+                return next(iter(refs))
+            raise SessionError(f"name one of the {side}s {sorted(refs)}")
+        if name in refs:
+            return name
+        node, _, port = name.partition(".")
+        of_node = {key: ref for key, ref in refs.items() if ref.node == node}
+        if of_node and not port:
+            if len(of_node) == 1:
+                return next(iter(of_node))
+            raise SessionError(f"node {node!r} has several {side}s; name one of {sorted(of_node)}")
+        found = match_port(port, [ref.port for ref in of_node.values()], side)
+        if found is not None:
+            return f"{node}.{found.name}"
+        known = f"the application's {side}s are {sorted(refs)}"
+        if node in self.pipeline.nodes:
+            verb = "sent to" if side == "input" else "received from"
+            raise SessionError(
+                f"{name!r} can't be {verb}: {known}; list others in the pipeline's {side}s"
+            )
+        raise SessionError(f"there is no node {node!r}; {known}")
+
+
+class OutputStream:
+    """Iterates over one output of a session until it ends."""
+
+    def __init__(self, session: Session, output: str | None) -> None:
+        self._session, self._output = session, output
+
+    def __aiter__(self) -> OutputStream:
+        return self
+
+    async def __anext__(self) -> RuntimeData:
+        try:
+            return await self._session.receive(self._output)
+        except EndOfStream:
+            raise StopAsyncIteration from None
+
+
+def _ref(refs: tuple[PortRef, ...], name: str) -> PortRef:
+    return next(ref for ref in refs if str(ref) == name)

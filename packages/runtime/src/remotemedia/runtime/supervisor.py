@@ -1,0 +1,365 @@
+"""SessionSupervisor: watches over the nodes of one session, in the runtime's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remotemedia.core.errors import (
+    InitTimeout,
+    NodeError,
+    ProcessCrashError,
+    RemoteMediaError,
+    ResourceLimitError,
+    SessionClosed,
+)
+from remotemedia.runtime.channels.ledger import Ledger
+from remotemedia.runtime.executors.base import NodeLaunch
+from remotemedia.runtime.processes import messages as msg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from remotemedia.runtime.channels.bell import Bell
+    from remotemedia.runtime.config import MultiprocessConfig
+    from remotemedia.runtime.executors.base import Executor, RunningNode
+    from remotemedia.runtime.graph import Graph
+    from remotemedia.runtime.wiring import Wiring
+
+__all__ = ["NodeState", "NodeStatus", "Progress", "SessionSupervisor"]
+
+_logger = logging.getLogger(__name__)
+# A stack dump must not delay the report of a timeout by much.
+_STACK_SECS = 1.0
+
+
+class NodeState(str, Enum):
+    """What a node is doing."""
+
+    STARTING = "starting"
+    LOADING = "loading"
+    CONNECTING = "connecting"
+    READY = "ready"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """A step of a node on its way to ready.
+
+    Attributes:
+        node_id: The node.
+        status: `starting`, `loading`, `connecting`, `ready` or `failed`.
+        progress: From 0 to 1.
+        message: What is being done, in a few words.
+    """
+
+    node_id: str
+    status: str
+    progress: float
+    message: str = ""
+
+
+@dataclass
+class NodeStatus:
+    """What a node is doing, since when, and where.
+
+    Attributes:
+        state: See `NodeState`.
+        pid: Its process; None before there is one.
+        since: When the state began, in `time.monotonic` seconds.
+        message: What it last said about its progress.
+    """
+
+    state: NodeState = NodeState.STARTING
+    pid: int | None = None
+    since: float = field(default_factory=time.monotonic)
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The kernel objects of a session: they live until its last process has ended."""
+
+    ledger: Ledger
+    bells: tuple[int, ...]
+
+    @classmethod
+    def create(cls, wiring: Wiring) -> Resources:
+        """Make the ledger and the bells."""
+        bells = tuple(os.eventfd(0, os.EFD_CLOEXEC) for _ in range(wiring.bells))
+        return cls(Ledger.create(len(wiring.links)), bells)
+
+    def close(self) -> None:
+        """Close this process's descriptors."""
+        for fd in self.bells:
+            os.close(fd)
+        self.ledger.close()
+
+
+class SessionSupervisor:
+    """Starts the nodes of a session, hears of everything that happens to them, and ends them.
+
+    Args:
+        session_id: The session.
+        graph: Its pipeline.
+        wiring: Its channels.
+        resources: Its bells and counters.
+        executors: By name.
+        config: Limits and deadlines.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        graph: Graph,
+        wiring: Wiring,
+        resources: Resources,
+        executors: Mapping[str, Executor],
+        config: MultiprocessConfig,
+    ) -> None:
+        self.session_id, self.graph, self.wiring = session_id, graph, wiring
+        self.config = config
+        self.status = {node: NodeStatus() for node in graph.nodes}
+        self.error: RemoteMediaError | None = None
+        self.node_errors: list[NodeError] = []
+        self.on_crash: list[Callable[[ProcessCrashError], object]] = []
+        self.on_node_error: list[Callable[[NodeError], object]] = []
+        self.on_progress: Callable[[Progress], object] | None = None
+        self.app_bells: list[Bell] = []
+        self._executors = executors
+        self._resources = resources
+        self._running: dict[str, RunningNode] = {}
+        self._alive: set[str] = set()
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self._stopped: asyncio.Future[None] | None = None
+        self._last_errors: dict[str, NodeError] = {}
+
+    @property
+    def ledger(self) -> Ledger:
+        """The session's counters."""
+        return self._resources.ledger
+
+    # ---- what the session asks for
+
+    def check(self) -> list[NodeLaunch]:
+        """Find out whether all nodes can be started.
+
+        Raises:
+            ResourceLimitError: There are too many.
+            ProcessSpawnError: One can't be.
+        """
+        limit = self.config.max_processes_per_session
+        count = len(self.graph.nodes)
+        if limit is not None and count > limit:
+            raise ResourceLimitError(
+                f"session {self.session_id!r}",
+                f"{count} processes",
+                str(limit),
+                "max_processes_per_session",
+            )
+        launches = [
+            NodeLaunch(
+                self.session_id,
+                node,
+                self.wiring.endpoints[node.id],
+                self.wiring.rooms[node.id],
+                self._resources.ledger.fd,
+                self._resources.bells,
+            )
+            for node in self.graph.nodes.values()
+        ]
+        for launch in launches:
+            self._executors[launch.node.executor].check(launch)
+        return launches
+
+    async def initialize(self) -> None:
+        """Start all nodes at once, and return when every one is ready.
+
+        Raises:
+            RemoteMediaError: One failed, or took too long; all are gone then.
+        """
+        launches = self.check()
+        try:
+            for node in self.graph.nodes:
+                self._report(node, NodeState.STARTING, 0.0)
+            await asyncio.gather(*map(self._launch, launches))
+            await asyncio.wait_for(self._all_ready(), self.config.init_timeout_secs)
+        except asyncio.TimeoutError:
+            self._fail(await self._timeout())
+        except RemoteMediaError as error:
+            self._fail(error)
+        except BaseException:
+            await self.stop()
+            raise
+        if self.error is not None:
+            await self.stop()
+            raise self.error
+        if self._stopping:
+            raise SessionClosed(f"session {self.session_id!r} was closed while it initialized")
+
+    async def start(self) -> None:
+        """Let all nodes work."""
+        for node, running in self._running.items():
+            self._set(node, NodeState.RUNNING)
+            running.start()
+
+    async def stop(self) -> None:
+        """End all nodes at once: asked, then interrupted, then killed, under one deadline."""
+        if self._stopped is not None:
+            await asyncio.shield(self._stopped)
+            return
+        self._stopped = asyncio.get_running_loop().create_future()
+        self._stopping = True
+        # A task of its own: whoever asked may be cancelled, the nodes have to go all the same.
+        task = asyncio.ensure_future(self._ladder())
+        task.add_done_callback(lambda _: self._stopped and self._stopped.set_result(None))
+        await asyncio.shield(self._stopped)
+
+    async def _ladder(self) -> None:
+        self._break(lambda: self.error or SessionClosed(f"session {self.session_id!r} is closed"))
+        grace = self.config.cleanup_grace_period_secs
+        for running in self._running.values():
+            running.stop()
+        if not await self._gone_within(grace * 0.7):
+            for node in self._alive:
+                self._running[node].terminate()
+        if not await self._gone_within(grace * 0.3):
+            for node in self._alive:
+                _logger.warning(
+                    "node %r of session %r did not stop within %g s and is killed",
+                    node,
+                    self.session_id,
+                    grace,
+                )
+                self._running[node].kill()
+            await self._gone_within(grace + 1.0)
+        self._resources.close()
+
+    # ---- what the executors tell
+
+    def said(self, node_id: str, message: msg.FromNode) -> None:
+        """Take a node's message."""
+        if isinstance(message, msg.Progress):
+            self._report(node_id, NodeState(message.status), message.fraction, message.message)
+        elif isinstance(message, msg.Ready):
+            self._report(node_id, NodeState.READY, 1.0)
+        elif isinstance(message, msg.Finished):
+            self._set(node_id, NodeState.FINISHED)
+        elif isinstance(message, msg.Failed):
+            self._node_failed(node_id, message)
+
+    def ended(self, node_id: str, error: RemoteMediaError | None) -> None:
+        """Take note that a node is gone."""
+        self._alive.discard(node_id)
+        failed = error is not None and not self._stopping
+        if failed and error is not None:
+            self._fail(self._last_errors.get(node_id, error))
+        if self.status[node_id].state is not NodeState.FAILED:
+            self._set(node_id, NodeState.STOPPED)
+        self._notify()
+
+    # ---- inside
+
+    async def _launch(self, launch: NodeLaunch) -> None:
+        node = launch.node.id
+        running = await self._executors[launch.node.executor].launch(launch, self)
+        self._running[node] = running
+        self._alive.add(node)
+        self.status[node].pid = running.pid
+        if self._stopping:
+            running.kill()
+
+    async def _all_ready(self) -> None:
+        while not (self.error or self._stopping) and any(
+            status.state is not NodeState.READY for status in self.status.values()
+        ):
+            await self._next_change()
+
+    async def _gone_within(self, seconds: float) -> bool:
+        async def gone() -> None:
+            while self._alive:
+                await self._next_change()
+
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(gone(), seconds)
+        return not self._alive
+
+    async def _next_change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+
+    async def _timeout(self) -> InitTimeout:
+        late = next(n for n, s in self.status.items() if s.state is not NodeState.READY)
+        stack = await self._running[late].stack(_STACK_SECS) if late in self._running else ""
+        status = self.status[late]
+        stage = f"{status.state.value}: {status.message}" if status.message else status.state.value
+        return InitTimeout(late, self.config.init_timeout_secs, stage, stack)
+
+    def _node_failed(self, node_id: str, failed: msg.Failed) -> None:
+        error = NodeError(
+            node_id, failed.stage, failed.type, failed.message, failed.traceback, failed.item
+        )
+        if failed.fatal and not self._stopping:
+            self._last_errors[node_id] = error
+            self._report(node_id, NodeState.FAILED, 0.0, error.summary)
+            self._fail(error)
+            return
+        _logger.error("session %r: %s", self.session_id, error)
+        self.node_errors.append(error)
+        for callback in self.on_node_error:
+            _call(callback, error)
+
+    def _fail(self, error: RemoteMediaError) -> None:
+        """End the session because of this error; only the first one counts."""
+        if self.error is not None or self._stopping:
+            return
+        self.error = error
+        self._break(lambda: error)
+        if isinstance(error, ProcessCrashError):
+            self._set(error.node_id, NodeState.FAILED)
+            for callback in self.on_crash:
+                _call(callback, error)
+        self._notify()
+        asyncio.ensure_future(self.stop())
+
+    def _break(self, fault: Callable[[], BaseException]) -> None:
+        for bell in self.app_bells:
+            bell.break_with(fault)
+
+    def _report(
+        self, node_id: str, state: NodeState, fraction: float, message: str = ""
+    ) -> None:
+        self._set(node_id, state, message)
+        if self.on_progress is not None and state is not NodeState.RUNNING:
+            _call(self.on_progress, Progress(node_id, state.value, fraction, message))
+        self._notify()
+
+    def _set(self, node_id: str, state: NodeState, message: str = "") -> None:
+        status = self.status[node_id]
+        if status.state is not state:
+            status.state, status.since = state, time.monotonic()
+        status.message = message
+
+
+def _call(callback: Callable[..., object], argument: object) -> None:
+    """Call what the application has given; its mistakes are its own and must not end the watch."""
+    try:
+        callback(argument)
+    except Exception:
+        _logger.exception("a callback of the application failed")
