@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from remotemedia.runtime.channels.bell import AsyncBell, ring
+from remotemedia.runtime.channels.bell import AsyncBell, Bells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -31,16 +31,12 @@ class EventBox:
 
     def __init__(self) -> None:
         self._events: deque[Any] = deque()
-        self.bell = AsyncBell(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
-        self._closed = False
-        self._lock = threading.Lock()
+        self.bell = AsyncBell(Bells.create(1), 0)
 
-    def put(self, *event: object) -> None:
-        """Add an event, from any thread; dropped once the box is closed."""
-        with self._lock:
-            if not self._closed:
-                self._events.extend(event)
-                ring(self.bell.fd)
+    def put(self, *events: object) -> None:
+        """Add events, from any thread, and wake the coroutine."""
+        self._events.extend(events)
+        self.bell.ring()
 
     def drain(self) -> list[Any]:
         """Return the events that have come."""
@@ -48,12 +44,6 @@ class EventBox:
         while self._events:
             events.append(self._events.popleft())
         return events
-
-    def close(self) -> None:
-        """Close the bell."""
-        with self._lock:
-            self._closed = True
-            os.close(self.bell.fd)
 
 
 class Background:
@@ -138,8 +128,6 @@ class Background:
                 while not future.done():
                     await inbox.bell.wait()
             raise
-        finally:
-            inbox.close()
         return future.result()
 
 

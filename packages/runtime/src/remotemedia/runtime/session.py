@@ -25,7 +25,7 @@ from remotemedia.runtime.background import Background, EventBox
 from remotemedia.runtime.graph import check_id
 from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.runtime import Runtime
-from remotemedia.runtime.supervisor import Resources, SessionSupervisor
+from remotemedia.runtime.supervisor import SessionSupervisor
 from remotemedia.runtime.wiring import wire
 
 if TYPE_CHECKING:
@@ -348,8 +348,9 @@ class Session:
 
     def _prepare(self) -> SessionSupervisor:
         """Check the pipeline and open the application's ends; runs in a worker thread."""
-        from remotemedia.runtime.channels.bell import AsyncBell
+        from remotemedia.runtime.channels.bell import AsyncBell, Bells
         from remotemedia.runtime.channels.inlet import Inlet
+        from remotemedia.runtime.channels.ledger import Ledger
         from remotemedia.runtime.channels.outlet import Outlet
 
         runtime = self._runtime
@@ -357,24 +358,23 @@ class Session:
         files, space = runtime.open_space()
         name = runtime.next_name()
         wiring = wire(graph, runtime.config, str(files.root), files.prefix, name)
-        resources = Resources.create(wiring)
+        bells, ledger = Bells.create(wiring.bells), Ledger.create(len(wiring.links))
         supervisor = SessionSupervisor(
-            self.session_id, graph, wiring, resources, runtime.executors, runtime.config
+            self.session_id, graph, wiring, bells, ledger, runtime.executors, runtime.config
         )
         supervisor.on_crash = self._crash_callbacks
         supervisor.on_node_error = self._error_callbacks
         self._supervisor = supervisor
         runtime.adopt(supervisor)
         supervisor.check()
-        bells = list(resources.bells)
         for plan in wiring.application.outlets:
-            room = AsyncBell(bells[plan.room])
-            outlet = Outlet(space, plan, resources.ledger, bells, room)
+            room = AsyncBell(bells, plan.room)
+            outlet = Outlet(space, plan, ledger, bells, room)
             self._feeds[plan.port] = _Feed(_ref(graph.inputs, plan.port), outlet, anyio.Lock())
             supervisor.app_bells.append(room)
         for plan in wiring.application.inlets:
-            bell = AsyncBell(bells[plan.link.bell])
-            inlet = Inlet(space, plan, resources.ledger, bells)
+            bell = AsyncBell(bells, plan.link.bell)
+            inlet = Inlet(space, plan, ledger, bells)
             self._taps[plan.port] = _Tap(_ref(graph.outputs, plan.port), inlet, bell, anyio.Lock())
             supervisor.app_bells.append(bell)
         return supervisor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import time
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,14 +20,14 @@ from remotemedia.core.errors import (
     ResourceLimitError,
     SessionClosed,
 )
-from remotemedia.runtime.channels.ledger import Ledger
 from remotemedia.runtime.executors.base import NodeLaunch
 from remotemedia.runtime.processes import messages as msg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from remotemedia.runtime.channels.bell import Bell
+    from remotemedia.runtime.channels.bell import Bell, Bells
+    from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.config import MultiprocessConfig
     from remotemedia.runtime.executors.base import Executor, RunningNode
     from remotemedia.runtime.graph import Graph
@@ -88,26 +87,6 @@ class NodeStatus:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class Resources:
-    """The kernel objects of a session: they live until its last process has ended."""
-
-    ledger: Ledger
-    bells: tuple[int, ...]
-
-    @classmethod
-    def create(cls, wiring: Wiring) -> Resources:
-        """Make the ledger and the bells."""
-        bells = tuple(os.eventfd(0, os.EFD_CLOEXEC) for _ in range(wiring.bells))
-        return cls(Ledger.create(len(wiring.links)), bells)
-
-    def close(self) -> None:
-        """Close this process's descriptors."""
-        for fd in self.bells:
-            os.close(fd)
-        self.ledger.close()
-
-
 class SessionSupervisor:
     """Starts the nodes of a session, hears of everything that happens to them, and ends them.
 
@@ -115,7 +94,8 @@ class SessionSupervisor:
         session_id: The session.
         graph: Its pipeline.
         wiring: Its channels.
-        resources: Its bells and counters.
+        bells: Its bells; let go of when the last node has ended.
+        ledger: Its counters.
         executors: By name.
         config: Limits and deadlines.
     """
@@ -125,7 +105,8 @@ class SessionSupervisor:
         session_id: str,
         graph: Graph,
         wiring: Wiring,
-        resources: Resources,
+        bells: Bells,
+        ledger: Ledger,
         executors: Mapping[str, Executor],
         config: MultiprocessConfig,
     ) -> None:
@@ -139,18 +120,14 @@ class SessionSupervisor:
         self.on_progress: Callable[[Progress], object] | None = None
         self.app_bells: list[Bell] = []
         self._executors = executors
-        self._resources = resources
+        self.ledger = ledger
+        self._bells: Bells | None = bells
         self._running: dict[str, RunningNode] = {}
         self._alive: set[str] = set()
         self._changed = asyncio.Event()
         self._stopping = False
         self._stopped: asyncio.Future[None] | None = None
         self._last_errors: dict[str, NodeError] = {}
-
-    @property
-    def ledger(self) -> Ledger:
-        """The session's counters."""
-        return self._resources.ledger
 
     # ---- what the session asks for
 
@@ -170,14 +147,16 @@ class SessionSupervisor:
                 str(limit),
                 "max_processes_per_session",
             )
+        if self._bells is None:
+            raise SessionClosed(f"session {self.session_id!r} is closed")
         launches = [
             NodeLaunch(
                 self.session_id,
                 node,
                 self.wiring.endpoints[node.id],
                 self.wiring.rooms[node.id],
-                self._resources.ledger.fd,
-                self._resources.bells,
+                self.ledger.fd,
+                self._bells.fds,
             )
             for node in self.graph.nodes.values()
         ]
@@ -246,7 +225,8 @@ class SessionSupervisor:
                 )
                 self._running[node].kill()
             await self._gone_within(grace + 1.0)
-        self._resources.close()
+        self.ledger.close()
+        self._bells = None
 
     # ---- what the executors tell
 

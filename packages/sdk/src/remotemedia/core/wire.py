@@ -8,8 +8,9 @@ says is believed before it was checked against the slice's length.
 from __future__ import annotations
 
 import struct
+from copy import copy
 from math import prod
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Union
 
 import msgspec
 import numpy as np
@@ -19,6 +20,7 @@ from remotemedia.core.data import (
     BytesMetadata,
     DataType,
     JsonMetadata,
+    Metadata,
     RuntimeData,
     TensorMetadata,
     TextMetadata,
@@ -29,7 +31,15 @@ from remotemedia.core.errors import DataError, WireError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ALIGNMENT", "END", "PREFIX_SIZE", "WIRE_VERSION", "Message", "decode", "end_of_stream"]
+__all__ = [
+    "ALIGNMENT",
+    "PREFIX_SIZE",
+    "WIRE_VERSION",
+    "Message",
+    "Received",
+    "decode",
+    "end_of_stream",
+]
 
 #: Raised whenever a reader of the older format could misread the newer one.
 WIRE_VERSION = 1
@@ -39,11 +49,11 @@ PREFIX_SIZE = 64
 MAGIC = b"RMED"
 DATA, END = 0, 1
 
-# magic, version, kind, flags, header size, payload offset, payload size, sequence, sent (ns)
-_PREFIX = struct.Struct("<4sBBHIIQQQ")
-_STAMP = struct.Struct("<QQ")
-_STAMP_AT = 24
+# magic, version, kind, flags, header size, payload offset, payload size, sequence, sent (ns),
+# timestamp (ns)
+_PREFIX = struct.Struct("<4sBBHIIQQQq16x")
 _MAX_DIMENSIONS = 32
+_MAX_REMEMBERED = 64
 
 
 class _Array(msgspec.Struct, array_like=True):
@@ -56,7 +66,6 @@ class _Array(msgspec.Struct, array_like=True):
 
 
 class _Header(msgspec.Struct, omit_defaults=True, tag_field="type"):
-    timestamp: int = 0
     session: str = ""
     arrays: list[_Array] = []
 
@@ -99,11 +108,8 @@ _AnyHeader = Union[_Audio, _Video, _Text, _Tensor, _Json, _Bytes]
 _encoder = msgspec.msgpack.Encoder()
 _header_decoder = msgspec.msgpack.Decoder(_AnyHeader)
 _value_decoder = msgspec.msgpack.Decoder()
-_dtypes: dict[str, np.dtype[Any]] = {}
 
-
-def _aligned(size: int) -> int:
-    return (size + ALIGNMENT - 1) & -ALIGNMENT
+Body: TypeAlias = Union[bytes, bytearray, memoryview]
 
 
 class Message:
@@ -112,89 +118,102 @@ class Message:
     Args:
         data: What to send.
         room: Bytes to keep free for the header to grow in, for data whose metadata may change
-            between `Message` and `write`.
+            between `Message` and the head that is written.
+
+    Attributes:
+        size: Length of the slice that the message needs, in bytes.
+        payload_offset: Where in it the payload begins.
+        parts: What the payload consists of, each with its place in the slice: arrays, or bytes.
 
     Raises:
         DataError: The data can't be expressed in the wire format.
     """
 
-    __slots__ = ("_arrays", "_body", "_prefix", "payload_offset", "payload_size")
+    __slots__ = ("_header", "_payload_size", "_timestamp", "parts", "payload_offset", "size")
 
     def __init__(self, data: RuntimeData, room: int = 0) -> None:
-        self._arrays: list[tuple[NDArray[Any], int]] = []
-        self._body: bytes | bytearray | memoryview = b""
+        payload = data.payload
         described: list[_Array] = []
-        payload, offset = data.payload, 0
+        parts: list[tuple[NDArray[Any] | Body, int]] = []
         if isinstance(payload, np.ndarray):
             described.append(_Array("", payload.dtype.str, payload.shape, 0))
-            self._arrays.append((payload, 0))
-            offset = payload.nbytes
+            parts.append((payload, 0))
+            size = payload.nbytes
         elif data.type is DataType.TENSOR:
+            size = 0
             for name, array in payload.items():
-                offset = _aligned(offset)
-                described.append(_Array(name or "", array.dtype.str, array.shape, offset))
-                self._arrays.append((array, offset))
-                offset += array.nbytes
+                offset = (size + ALIGNMENT - 1) & -ALIGNMENT
+                described.append(_Array(name, array.dtype.str, array.shape, offset))
+                parts.append((array, offset))
+                size = offset + array.nbytes
         else:
-            self._body = _body(data)
-            offset = len(self._body)
-        self.payload_size = offset
+            body = _body(data)
+            parts.append((body, 0))
+            size = len(body)
         try:
-            header = _encoder.encode(
-                _HEADERS[data.type](data.timestamp, data.session_id, described, metadata=data.metadata)
+            self._header = _encoder.encode(
+                _HEADERS[data.type](data.session_id, described, metadata=data.metadata)
             )
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise DataError(f"metadata can't be encoded: {error}") from error
-        self.payload_offset = _aligned(PREFIX_SIZE + len(header) + room)
-        self._prefix = self._head(header, self.payload_offset)
+        at = (PREFIX_SIZE + len(self._header) + room + ALIGNMENT - 1) & -ALIGNMENT
+        self.parts = [(part, at + offset) for part, offset in parts]
+        self.payload_offset, self._payload_size = at, size
+        self.size = at + size
+        self._timestamp = data.timestamp
 
-    def _head(self, header: bytes, payload_offset: int) -> bytes:
-        prefix = _PREFIX.pack(
-            MAGIC, WIRE_VERSION, DATA, 0, len(header), payload_offset, self.payload_size, 0, 0
+    def head(self, sequence: int, sent_ns: int) -> bytes:
+        """Return prefix and header, which begin the slice.
+
+        Args:
+            sequence: Number of the message in its channel, from 0.
+            sent_ns: Now, in monotonic nanoseconds.
+        """
+        return (
+            _PREFIX.pack(
+                MAGIC,
+                WIRE_VERSION,
+                DATA,
+                0,
+                len(self._header),
+                self.payload_offset,
+                self._payload_size,
+                sequence,
+                sent_ns,
+                self._timestamp,
+            )
+            + self._header
         )
-        return b"".join((prefix, bytes(PREFIX_SIZE - _PREFIX.size), header))
-
-    @property
-    def size(self) -> int:
-        """Length of the slice that the message needs, in bytes."""
-        return self.payload_offset + self.payload_size
 
     def write(self, target: NDArray[np.uint8], sequence: int, sent_ns: int) -> None:
-        """Write prefix, header and payload into `target`, which has `size` bytes."""
-        self.write_head(target, sequence, sent_ns)
-        if self._body:
-            at = self.payload_offset
-            memoryview(target)[at : at + len(self._body)] = self._body
-        for array, offset in self._arrays:
-            np.copyto(
-                np.ndarray(array.shape, array.dtype, target, self.payload_offset + offset), array
-            )
-
-    def write_head(self, target: NDArray[np.uint8], sequence: int, sent_ns: int) -> None:
-        """Write prefix and header only: the payload is there already."""
+        """Write the whole message into `target`, which has `size` bytes."""
+        head = self.head(sequence, sent_ns)
         view = memoryview(target)
-        view[: len(self._prefix)] = self._prefix
-        _STAMP.pack_into(view, _STAMP_AT, sequence, sent_ns)
+        view[: len(head)] = head
+        for part, at in self.parts:
+            if isinstance(part, np.ndarray):
+                np.copyto(np.ndarray(part.shape, part.dtype, target, at), part)
+            else:
+                view[at : at + len(part)] = part
 
     def moved_to(self, payload_offset: int) -> bool:
         """Put the payload at a place that was fixed earlier; False if the header is too long."""
-        header = self._prefix[PREFIX_SIZE:]
-        if PREFIX_SIZE + len(header) > payload_offset:
+        if PREFIX_SIZE + len(self._header) > payload_offset:
             return False
+        self.size += payload_offset - self.payload_offset
         self.payload_offset = payload_offset
-        self._prefix = self._head(header, payload_offset)
         return True
 
-    def payload_in(self, target: NDArray[np.uint8]) -> Any:  # noqa: ANN401 - array or dict
-        """Return the payload's arrays as writable views of `target`: one array, or a dict."""
-        views = [
-            np.ndarray(array.shape, array.dtype, target, self.payload_offset + offset)
-            for array, offset in self._arrays
+    def arrays_in(self, target: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        """Return the payload's arrays as views of `target`, in their order."""
+        return [
+            np.ndarray(part.shape, part.dtype, target, at)
+            for part, at in self.parts
+            if isinstance(part, np.ndarray)
         ]
-        return views
 
 
-def _body(data: RuntimeData) -> bytes | bytearray | memoryview:
+def _body(data: RuntimeData) -> Body:
     if data.type is DataType.TEXT:
         try:
             return data.payload.encode()  # type: ignore[no-any-return]
@@ -210,29 +229,40 @@ def _body(data: RuntimeData) -> bytes | bytearray | memoryview:
 
 def end_of_stream(sequence: int, sent_ns: int) -> bytes:
     """Return the message that says that nothing more will come."""
-    prefix = _PREFIX.pack(MAGIC, WIRE_VERSION, END, 0, 0, PREFIX_SIZE, 0, sequence, sent_ns)
-    return prefix + bytes(PREFIX_SIZE - _PREFIX.size)
+    return _PREFIX.pack(MAGIC, WIRE_VERSION, END, 0, 0, PREFIX_SIZE, 0, sequence, sent_ns, 0)
 
 
-class Stamp(msgspec.Struct):
-    """What the prefix of a message says about its journey.
+class Received(NamedTuple):
+    """A message that was read.
 
     Attributes:
-        kind: `DATA` or `END`.
-        sequence: Number of the message in its channel, from 0.
+        sequence: Its number in its channel, from 0.
         sent_ns: When it was sent, in monotonic nanoseconds.
+        data: What it carries; None for the end of the stream.
     """
 
-    kind: int
     sequence: int
     sent_ns: int
+    data: RuntimeData | None
 
 
-def decode(slice_: NDArray[np.uint8]) -> tuple[Stamp, RuntimeData | None]:
+class _Known(NamedTuple):
+    """A header that was checked, with what it says that a payload has to be."""
+
+    type: DataType
+    session: str
+    arrays: list[tuple[str, np.dtype[Any], tuple[int, ...], int]]
+    size: int
+    metadata: Metadata
+
+
+# A stream's messages differ in their payloads and hardly ever in their headers: those that were
+# just checked are not checked again.
+_known: dict[bytes, _Known] = {}
+
+
+def decode(slice_: NDArray[np.uint8]) -> Received:
     """Read a message; its arrays are views of `slice_`, as writable or not as that is.
-
-    Returns:
-        What the prefix says, and the data, which is None for the end of the stream.
 
     Raises:
         WireError: The slice is not a message of this version, or contradicts itself.
@@ -241,78 +271,93 @@ def decode(slice_: NDArray[np.uint8]) -> tuple[Stamp, RuntimeData | None]:
     if length < PREFIX_SIZE:
         raise WireError(f"a message has at least {PREFIX_SIZE} bytes, this slice has {length}")
     view = memoryview(slice_)
-    magic, version, kind, _flags, header_size, offset, size, sequence, sent_ns = (
+    magic, version, kind, _, header_size, offset, size, sequence, sent_ns, timestamp = (
         _PREFIX.unpack_from(view)
     )
     if magic != MAGIC:
         raise WireError(f"not a RemoteMedia message: it begins with {magic!r}")
     if version != WIRE_VERSION:
         raise WireError(f"wire format {version} was sent, this side reads {WIRE_VERSION}")
-    stamp = Stamp(kind, sequence, sent_ns)
     if kind == END:
-        return stamp, None
+        return Received(sequence, sent_ns, None)
     if kind != DATA:
         raise WireError(f"unknown kind of message {kind}")
     if PREFIX_SIZE + header_size > offset or offset % ALIGNMENT or offset + size > length:
         raise WireError(
             f"header of {header_size} and payload of {size} bytes at {offset} don't fit {length}"
         )
+    header = bytes(view[PREFIX_SIZE : PREFIX_SIZE + header_size])
+    known = _known.get(header) or _check_header(header)
+    if known.size > size:
+        raise WireError(f"arrays of {known.size} bytes in a payload of {size}")
     try:
-        header = _header_decoder.decode(view[PREFIX_SIZE : PREFIX_SIZE + header_size])
-        payload = _payload(header, slice_, view, offset, size)
-        data = RuntimeData(
-            _TYPES[header.__class__],
-            payload,
-            header.session,
-            header.timestamp,
-            header.metadata,
-        )
-    except (msgspec.MsgspecError, DataError, UnicodeDecodeError, RecursionError) as error:
+        payload = _payload(known, slice_, view[offset : offset + size], offset)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"malformed payload: {error}") from error
+    data = RuntimeData.__new__(RuntimeData)  # what __init__ checks has been checked
+    data.type, data.payload, data.metadata = known.type, payload, copy(known.metadata)
+    data.session_id, data.timestamp = known.session, timestamp
+    data.port = data._loan = None  # noqa: SLF001 - the same package
+    data._sequence = sequence  # noqa: SLF001
+    return Received(sequence, sent_ns, data)
+
+
+def _check_header(encoded: bytes) -> _Known:
+    """Check a header, with the arrays that it describes; remember it if it can come again."""
+    try:
+        header = _header_decoder.decode(encoded)
+        data_type = _TYPES[header.__class__]
+        arrays = [(a.name, _dtype(a.dtype), a.shape, a.offset) for a in header.arrays]
+        size = 0
+        for _, dtype, shape, offset in arrays:
+            if len(shape) > _MAX_DIMENSIONS or offset < 0 or any(n < 0 for n in shape):
+                raise WireError(f"impossible array of shape {shape!r:.80} at {offset}")
+            size = max(size, offset + prod(shape) * dtype.itemsize)
+        blank: Any = _BLANK.get(data_type)
+        if data_type in (DataType.AUDIO, DataType.VIDEO, DataType.TENSOR):
+            blank = {name: _shape_only(shape, dtype) for name, dtype, shape, _ in arrays}
+            if len(blank) != len(arrays):
+                raise WireError("two arrays of one message have the same name")
+            if [*blank] == [""]:
+                blank = blank[""]
+        elif arrays:
+            raise WireError(f"{data_type.value} data that has arrays")
+        RuntimeData(data_type, blank, metadata=header.metadata)
+    except (msgspec.MsgspecError, DataError, RecursionError, ValueError, OverflowError) as error:
         raise WireError(f"malformed message: {error}") from error
-    data._sequence = sequence  # noqa: SLF001 - the same package
-    return stamp, data
+    known = _Known(data_type, header.session, arrays, size, header.metadata)
+    if not header.metadata.extra:  # else each message needs its own
+        if len(_known) >= _MAX_REMEMBERED:
+            _known.clear()
+        _known[encoded] = known
+    return known
 
 
-def _payload(
-    header: _AnyHeader, slice_: NDArray[np.uint8], view: memoryview, offset: int, size: int
-) -> Any:  # noqa: ANN401 - whatever was sent
-    if isinstance(header, (_Audio, _Video, _Tensor)):
-        if len(header.arrays) == 1 and header.arrays[0].name == "":
-            return _array(header.arrays[0], slice_, offset, size)
-        named = {a.name: _array(a, slice_, offset, size) for a in header.arrays}
-        if len(named) != len(header.arrays):
-            raise WireError("two arrays of one message have the same name")
-        return named
-    if header.arrays:
-        raise WireError("arrays in a message that has none by its type")
-    body = view[offset : offset + size]
-    if isinstance(header, _Text):
+_BLANK: dict[DataType, Any] = {DataType.TEXT: "", DataType.BYTES: b"", DataType.JSON: None}
+
+
+def _shape_only(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _payload(known: _Known, slice_: NDArray[np.uint8], body: memoryview, offset: int) -> Any:  # noqa: ANN401
+    arrays = known.arrays
+    if len(arrays) == 1 and not arrays[0][0]:
+        _, dtype, shape, at = arrays[0]
+        return np.ndarray(shape, dtype, slice_, offset + at)
+    if arrays or known.type is DataType.TENSOR:
+        return {name: np.ndarray(s, d, slice_, offset + at) for name, d, s, at in arrays}
+    if known.type is DataType.TEXT:
         return str(body, "utf-8")
-    if isinstance(header, _Json):
+    if known.type is DataType.JSON:
         return _value_decoder.decode(body)
     return bytes(body)
-
-
-def _array(described: _Array, slice_: NDArray[np.uint8], offset: int, size: int) -> NDArray[Any]:
-    dtype = _dtypes.get(described.dtype) or _dtype(described.dtype)
-    shape = described.shape
-    if len(shape) > _MAX_DIMENSIONS or any(n < 0 for n in shape):
-        raise WireError(f"impossible shape {shape!r:.80}")
-    if described.offset < 0 or described.offset + prod(shape) * dtype.itemsize > size:
-        raise WireError(f"array of shape {shape} and dtype {dtype} lies outside of the payload")
-    try:
-        return np.ndarray(shape, dtype, slice_, offset + described.offset)
-    except (ValueError, TypeError, OverflowError) as error:  # zero times too large
-        raise WireError(f"impossible array of shape {shape!r:.80}: {error}") from error
 
 
 def _dtype(name: str) -> np.dtype[Any]:
     if not 2 <= len(name) <= 4 or name[0] not in "<>|" or name[1] not in "biufc":
         raise WireError(f"dtype {name!r:.20} can't be shared")
     try:
-        dtype = np.dtype(name)
+        return np.dtype(name)
     except TypeError as error:
         raise WireError(f"unknown dtype {name!r}") from error
-    if len(_dtypes) < 64:
-        _dtypes[name] = dtype
-    return dtype

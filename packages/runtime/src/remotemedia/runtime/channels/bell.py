@@ -14,34 +14,59 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["AsyncBell", "Bell", "BlockingBell", "ring"]
+__all__ = ["AsyncBell", "Bell", "Bells", "BlockingBell"]
 
 
-def ring(fd: int) -> None:
-    """Wake the owner of the bell; cheap, and never blocks."""
-    os.eventfd_write(fd, 1)
+class Bells:
+    """The bells of a session: their descriptors, which close when nothing can use them any more.
+
+    Args:
+        fds: Eventfds; owned from here on.
+    """
+
+    def __init__(self, fds: Sequence[int]) -> None:
+        self.fds = tuple(fds)
+
+    @classmethod
+    def create(cls, count: int) -> Bells:
+        """Make new bells."""
+        return cls([os.eventfd(0, os.EFD_CLOEXEC) for _ in range(count)])
+
+    def ring(self, number: int) -> None:
+        """Wake the owner of a bell; cheap, and never blocks."""
+        os.eventfd_write(self.fds[number], 1)
+
+    def __del__(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
 
 
 class Bell(ABC):
     """The owner's side of a bell.
 
     Args:
-        fd: The eventfd.
+        bells: The session's bells.
+        number: Which of them.
 
     Attributes:
         fault: Once set, every wait raises what it returns: there is nothing to wait for any more.
     """
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    def __init__(self, bells: Bells, number: int) -> None:
+        self._bells, self._number = bells, number
+        self.fd = bells.fds[number]
         self.fault: Callable[[], BaseException] | None = None
 
     def break_with(self, fault: Callable[[], BaseException]) -> None:
         """Make the wait that is going on, and all later ones, raise; from any thread."""
         self.fault = fault
-        ring(self.fd)
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake whoever waits, from any thread."""
+        self._bells.ring(self._number)
 
     async def wait(self) -> None:
         """Return when the bell was rung since the last wait, at once if it already was."""
@@ -57,9 +82,9 @@ class Bell(ABC):
 class AsyncBell(Bell):
     """A bell that is awaited in an event loop, of asyncio or trio."""
 
-    def __init__(self, fd: int) -> None:
-        super().__init__(fd)
-        os.set_blocking(fd, False)
+    def __init__(self, bells: Bells, number: int) -> None:
+        super().__init__(bells, number)
+        os.set_blocking(self.fd, False)
 
     async def _wait(self) -> None:
         await anyio.wait_readable(self.fd)
@@ -75,9 +100,9 @@ class BlockingBell(Bell):
     `wait` never suspends the coroutine, so that one can be run without an event loop.
     """
 
-    def __init__(self, fd: int) -> None:
-        super().__init__(fd)
-        os.set_blocking(fd, True)
+    def __init__(self, bells: Bells, number: int) -> None:
+        super().__init__(bells, number)
+        os.set_blocking(self.fd, True)
 
     async def _wait(self) -> None:
         os.eventfd_read(self.fd)

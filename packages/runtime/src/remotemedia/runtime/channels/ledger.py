@@ -57,8 +57,7 @@ class Ledger:
     """The shared counters of a session.
 
     Args:
-        fd: A memfd made by `create`; the ledger keeps its mapping and closes the descriptor with
-            `close`.
+        fd: A memfd made by `create`; owned from here on. `close` closes it; the mapping stays.
     """
 
     def __init__(self, fd: int) -> None:
@@ -126,8 +125,8 @@ class Record:
         self._words[_DROPPED] += count
 
     def gave_back(self, nbytes: int) -> None:
-        """Add to the bytes of shared memory that the consumer no longer holds."""
-        self._words[_RETURNED_BYTES] += nbytes
+        """Note the bytes of shared memory that the consumer no longer holds, in all."""
+        self._words[_RETURNED_BYTES] = nbytes
 
     # ---- for both, and for whoever watches
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core import wire
 from remotemedia.core.errors import ChannelFullError, LoanError
-from remotemedia.runtime.channels.bell import ring
-from remotemedia.runtime.channels.space import MAX_LOANS, Space, array_over
+from remotemedia.runtime.channels.space import MAX_LOANS, Space, array_over, write
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from remotemedia.core.data import RuntimeData
-    from remotemedia.runtime.channels.bell import Bell
+    from remotemedia.runtime.channels.bell import Bell, Bells
     from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.channels.plan import Channel, Link, OutletPlan
 
@@ -28,11 +28,12 @@ _HEADER_ROOM = 192  # a loan's metadata may grow by this much before it is sent
 class _Consumer:
     """One consumer, as its producer sees it."""
 
-    def __init__(self, link: Link, max_bytes: int, ledger: Ledger, bells: list[int]) -> None:
+    def __init__(self, link: Link, max_bytes: int, ledger: Ledger, bells: Bells) -> None:
         self.link = link
-        self.bell = bells[link.bell]
+        self._bells = bells
         self.record = ledger.record(link.index)
         self.waits = link.policy == "block"
+        self.counts = link.policy in ("block", "error")
         self._max_bytes = max_bytes
         self.sent = self.sent_bytes = 0
 
@@ -47,14 +48,17 @@ class _Consumer:
         self.sent += 1
         self.sent_bytes += nbytes
         self.record.put(self.sent, self.sent_bytes)
-        ring(self.bell)
+        self.ring()
+
+    def ring(self) -> None:
+        self._bells.ring(self.link.bell)
 
 
 class _Writer:
     """One service of the port, with the consumers that it reaches."""
 
     def __init__(
-        self, space: Space, channel: Channel, ledger: Ledger, bells: list[int]
+        self, space: Space, channel: Channel, ledger: Ledger, bells: Bells
     ) -> None:
         self.channel = channel
         self._publisher = space.publisher(channel)
@@ -71,10 +75,9 @@ class _Writer:
         self.consumers[0].record.skipped()
         return True
 
-    def take(self, nbytes: int) -> tuple[Any, NDArray[np.uint8]]:
-        """Loan memory; returns the sample and its bytes."""
-        sample = self._publisher.loan_slice_uninit(nbytes)
-        return sample, array_over(sample.payload_ptr, nbytes, sample, readonly=False)
+    def take(self, nbytes: int) -> Any:  # noqa: ANN401 - iceoryx2 has no types
+        """Loan memory."""
+        return self._publisher.loan_slice_uninit(nbytes)
 
     def publish(self, sample: Any, nbytes: int) -> None:  # noqa: ANN401
         """Send what was taken and written."""
@@ -103,12 +106,12 @@ class Outlet:
         space: This process's access to iceoryx2.
         plan: The port and its consumers.
         ledger: The session's counters.
-        bells: Descriptors of the session's bells.
+        bells: The session's bells.
         room: The bell that is rung when a consumer has taken something.
     """
 
     def __init__(
-        self, space: Space, plan: OutletPlan, ledger: Ledger, bells: list[int], room: Bell
+        self, space: Space, plan: OutletPlan, ledger: Ledger, bells: Bells, room: Bell
     ) -> None:
         self.port = plan.port
         self._room = room
@@ -124,24 +127,26 @@ class Outlet:
                 message is larger than the channel may ever hold.
             LoanError: It is a loan that was sent already.
         """
-        loan = self._loan_of(data)
+        loan = None if data._loan is None else self._loan_of(data)  # noqa: SLF001
         message = wire.Message(data)
         if loan is not None and not message.moved_to(loan.payload_offset):
             loan = None  # the header has outgrown its place: send a copy
         size = message.size
-        self._check_size(size)
-        await self._wait_for_room(size)
+        if not self._has_room(size):
+            self._check_size(size)
+            await self._wait_for_room(size)
         for writer in self._writers:
             if writer.skips(size):
                 continue
             if loan is not None and writer is self._writers[0]:
-                message.write_head(loan.memory, writer.sequence, time.monotonic_ns())
-                writer.publish(loan.sample, size)
+                head = message.head(writer.sequence, time.monotonic_ns())
+                memoryview(loan.memory)[: len(head)] = head
+                sample = loan.sample
             else:
-                sample, memory = writer.take(size)
-                message.write(memory, writer.sequence, time.monotonic_ns())
-                del memory
-                writer.publish(sample, size)
+                sample = writer.take(size)
+                head = message.head(writer.sequence, time.monotonic_ns())
+                write(sample.payload_ptr, message, head)
+            writer.publish(sample, size)
         if loan is not None:
             loan.sample = None
             _freeze(data)
@@ -161,8 +166,9 @@ class Outlet:
             raise LoanError(
                 f"{MAX_LOANS - 1} loans of output {self.port!r} are out; return or drop one first"
             )
-        sample, memory = self._writers[0].take(message.size)
-        views = message.payload_in(memory)
+        sample = self._writers[0].take(message.size)
+        memory = array_over(sample.payload_ptr, message.size, sample, readonly=False)
+        views = message.arrays_in(memory)
         names = blank.payload.keys() if isinstance(blank.payload, dict) else None
         blank.payload = views[0] if names is None else dict(zip(names, views))
         blank._loan = loan = _Loan(self, sample, memory, message.payload_offset)  # noqa: SLF001
@@ -186,12 +192,11 @@ class Outlet:
         """Tell every consumer that nothing more will come; their queues have a place for that."""
         for writer in self._writers:
             message = wire.end_of_stream(writer.sequence, time.monotonic_ns())
-            sample, memory = writer.take(len(message))
-            memoryview(memory)[:] = message
-            del memory
+            sample = writer.take(len(message))
+            ctypes.memmove(sample.payload_ptr, message, len(message))
             sample.assume_init().send()
             for consumer in writer.consumers:
-                ring(consumer.bell)
+                consumer.ring()
 
     def _loan_of(self, data: RuntimeData) -> _Loan | None:
         loan: _Loan | None = data._loan  # noqa: SLF001 - set by `loan` above
@@ -200,6 +205,15 @@ class Outlet:
         if loan.sample is None:
             raise LoanError(f"this loan of output {self.port!r} was sent already; take a new one")
         return loan
+
+    def _has_room(self, size: int) -> bool:
+        for writer in self._writers:
+            if size > writer.channel.max_bytes:
+                return False
+            for consumer in writer.consumers:
+                if consumer.counts and not consumer.has_room(size):
+                    return False
+        return True
 
     def _check_size(self, size: int) -> None:
         for writer in self._writers:

@@ -13,9 +13,10 @@ from remotemedia.core.wire import ALIGNMENT
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["MAX_BORROWED", "MAX_LOANS", "Space", "array_over"]
+__all__ = ["MAX_BORROWED", "MAX_LOANS", "Space", "array_over", "write"]
 
 #: Messages that a consumer may hold in shared memory at once; beyond, it gets private copies.
 MAX_BORROWED = 64
@@ -78,6 +79,25 @@ class Space:
     def reclaim(self) -> None:
         """Free what processes that died have left in this space."""
         self._node.try_cleanup_dead_nodes()
+
+
+def write(address: int, message: Message, head: bytes) -> None:
+    """Write a message to an address; large copies release the GIL.
+
+    Going by address saves making arrays of the target, which costs more than a small copy does.
+    """
+    ctypes.memmove(address, head, len(head))
+    for part, at in message.parts:
+        if isinstance(part, np.ndarray):
+            if part.flags.c_contiguous:
+                source = part.__array_interface__["data"][0]
+                ctypes.memmove(address + at, source, part.nbytes)
+            else:
+                target = array_over(address + at, part.nbytes, part, readonly=False)
+                np.copyto(target.view(part.dtype).reshape(part.shape), part)
+        elif part:
+            source = part if isinstance(part, bytes) else bytes(part)
+            ctypes.memmove(address + at, source, len(part))
 
 
 class _Memory:

@@ -10,7 +10,7 @@ import threading
 import traceback
 
 
-from remotemedia.core.errors import RemoteMediaError
+from remotemedia.core.errors import ProcessCrashError, RemoteMediaError
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
 from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
 from remotemedia.runtime.processes import messages as msg
@@ -42,8 +42,11 @@ class InlineNode(RunningNode):
         self._id, self._events = launch.node.id, events
         here, there = socket.socketpair()
         give_descriptors(here, launch)
-        self._line = NodeLine(self._id, here, lambda message: events.said(self._id, message))
+        self._line = NodeLine(self._id, here, self._heard)
         self._control = ControlLine(there)
+        self._exit_code: int | None = None
+        self._stage = "starting"
+        self._ends = False
         init = init_message(launch)
         self._task = asyncio.get_running_loop().create_task(self._live(init))
         self._thread = threading.Thread(
@@ -62,6 +65,7 @@ class InlineNode(RunningNode):
 
     def stop(self) -> None:
         """Ask it to end."""
+        self._ends = True
         self._line.send(msg.Stop())
 
     def terminate(self) -> None:
@@ -82,14 +86,23 @@ class InlineNode(RunningNode):
 
     def _run(self) -> None:
         try:
-            NodeHost(self._control, lambda: None).run()
+            self._exit_code = NodeHost(self._control, lambda: None).run()
         finally:
             self._control.close()
+
+    def _heard(self, message: msg.FromNode) -> None:
+        if isinstance(message, msg.Progress):
+            self._stage = message.status
+        elif isinstance(message, msg.Stopped):
+            self._ends = True
+        self._events.said(self._id, message)
 
     async def _live(self, init: msg.Init) -> None:
         error: RemoteMediaError | None = None
         try:
             await self._line.run(init)
+            if not self._ends:
+                error = ProcessCrashError(self._id, self._exit_code or 0, self._stage)
         except RemoteMediaError as problem:
             error = problem
             self._control.close()

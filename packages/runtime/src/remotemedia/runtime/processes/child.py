@@ -44,11 +44,11 @@ def main(arguments: list[str]) -> int:
         raise SystemExit(128 + signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, terminate)
-    ok = host.run()
+    code = host.run()
     sys.stdout.flush()
     sys.stderr.flush()
     # Not a return: threads that a model's library has left must not keep the process alive.
-    os._exit(0 if ok else 1)
+    os._exit(code & 0xFF)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import msgspec
 
 from remotemedia.core.data import RuntimeData
 from remotemedia.core.errors import DataError
-from remotemedia.runtime.channels.bell import AsyncBell, Bell, BlockingBell
+from remotemedia.runtime.channels.bell import AsyncBell, Bell, Bells, BlockingBell
 from remotemedia.runtime.channels.inlet import Inlet
 from remotemedia.runtime.channels.ledger import Ledger
 from remotemedia.runtime.channels.outlet import Outlet
@@ -31,7 +31,7 @@ from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.loading import load_node_class, load_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from remotemedia.core.node import MultiprocessNode
     from remotemedia.core.plugin import NodeSpec
@@ -113,8 +113,7 @@ class NodeHost:
         self._started = threading.Event()
         self._stopping = threading.Event()
         self._bells: list[Bell] = []
-        self._stage = "initialize"
-        self._item = ""
+        self._stage = self._item = ""
         self._init: msg.Init
         self._node: MultiprocessNode
         self._inlets: list[Inlet] = []
@@ -122,35 +121,49 @@ class NodeHost:
 
     # ---- the life of a node
 
-    def run(self) -> bool:
-        """Run the node to its end; returns whether it ended without an error."""
-        ledger_fd, *bells = self._line.receive_fds()
+    def run(self) -> int:
+        """Run the node to its end; returns the exit code that a process of its own should have."""
+        ledger_fd, *bell_fds = self._line.receive_fds()
+        ledger, bells = Ledger(ledger_fd), Bells(bell_fds)
+        ledger.close()
         self._line.send(msg.Hello(msg.Versions.here(), os.getpid()))
         first = self._line.receive()
         if not isinstance(first, msg.Init):
             self._on_parent_gone()
-            return False
+            return 1
         self._init = first
         listener = threading.Thread(target=self._listen, name="remotemedia-control", daemon=True)
         listener.start()
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        ok = False
         try:
-            ok = self._live(loop, Ledger(ledger_fd), bells)
-        except _Stop:
-            ok = True
-        except BaseException as error:  # noqa: BLE001 - whatever a node raises is reported
-            self._fail(error, fatal=True)
+            code = self._live(loop, ledger, bells)
+        except SystemExit as exit_:  # the node's own wish, or SIGTERM: an exit, not an error
+            return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
         finally:
             self._inlets.clear()
             self._outlets.clear()
-            asyncio.set_event_loop(None)
-            loop.close()
-            self._line.send(msg.Stopped())
-        return ok
+            _close(loop)
+        self._line.send(msg.Stopped())
+        return code
 
-    def _live(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: list[int]) -> bool:
+    def _live(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells) -> int:
+        """Load the node and work until the session stops; whatever happens, it cleans up."""
+        code = 1
+        with self._reporting():
+            node = self._load()
+            try:
+                with self._reporting():
+                    self._serve(loop, ledger, bells)
+                    code = 0
+            finally:
+                self._stage, self._item = "cleanup", ""
+                with self._reporting():
+                    self._await(loop, node.cleanup)
+        return code
+
+    def _load(self) -> MultiprocessNode:
+        self._stage = "import"
         self._progress("loading", 0.0, "importing")
         init = self._init
         cls = load_node_class(
@@ -161,24 +174,35 @@ class NodeHost:
         node.config = _config(cls, init)
         node._context = self  # noqa: SLF001 - the runtime's side of the contract
         node.__init__()  # type: ignore[misc]
+        return node
+
+    def _serve(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells) -> None:
+        self._stage = "initialize"
+        self._await(loop, self._node.initialize)
+        self._progress("connecting", 1.0, "")
+        data_bell, drive = self._connect(loop, ledger, bells)
+        self._line.send(msg.Ready())
+        self._started.wait()
+        if not self._stopping.is_set():
+            self._progress("running", 1.0, "")
+            drive(self._work(data_bell))
+            self._line.send(msg.Finished())
+        self._stopping.wait()
+
+    @contextlib.contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Report whatever the node raises, at once; a stop is no error, an exit goes on."""
         try:
-            self._await(loop, node.initialize)
-            self._progress("connecting", 1.0, "")
-            data_bell, drive = self._connect(loop, ledger, bells)
-            self._line.send(msg.Ready())
-            self._started.wait()
-            if not self._stopping.is_set():
-                self._progress("running", 1.0, "")
-                drive(self._work(data_bell))
-                self._line.send(msg.Finished())
-            self._stopping.wait()
-        finally:
-            self._stage, self._item = "cleanup", ""
-            self._await(loop, node.cleanup)
-        return True
+            yield
+        except _Stop:
+            pass
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a node may raise anything
+            self._fail(error, fatal=True)
 
     def _connect(
-        self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: list[int]
+        self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells
     ) -> tuple[Bell, Callable[[Coroutine[Any, Any, None]], None]]:
         """Open the channels; a plain `process` sleeps on its bell, a coroutine shares a loop."""
         endpoint = self._init.endpoint
@@ -186,7 +210,7 @@ class NodeHost:
             self._node.process
         )
         kind: type[Bell] = AsyncBell if is_async else BlockingBell
-        data_bell, room_bell = kind(bells[endpoint.bell]), kind(bells[self._init.room])
+        data_bell, room_bell = kind(bells, endpoint.bell), kind(bells, self._init.room)
         self._bells = [data_bell, room_bell]
         space = Space(endpoint.root, endpoint.prefix)
         self._inlets = [Inlet(space, plan, ledger, bells) for plan in endpoint.inlets]
@@ -361,6 +385,18 @@ def _config(cls: type[MultiprocessNode], init: msg.Init) -> Any:  # noqa: ANN401
     if struct is None:
         return MappingProxyType(init.config)
     return msgspec.convert(init.config, struct)
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a node's event loop, and with it the tasks that the node has left running."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def _stacks() -> str:

@@ -1,0 +1,95 @@
+"""Reading audio files in blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+
+from remotemedia.runtime.media.files import MediaError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["AudioReader"]
+
+_FORMATS = "use WAV, FLAC, OGG or MP3"
+
+
+class AudioReader:
+    """An audio file that is read from its beginning to its end.
+
+    Args:
+        path: Of any format, sample rate and channel count that libsndfile reads.
+
+    Attributes:
+        sample_rate: In Hz.
+        channels: Number of channels.
+
+    Raises:
+        MediaError: It is not there, is no audio, or holds none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.is_dir():
+            raise MediaError(path, "is a directory; name an audio file")
+        try:
+            with path.open("rb") as file:
+                empty = not file.read(1)
+        except FileNotFoundError:
+            raise MediaError(path, "no such file") from None
+        except OSError as error:
+            raise MediaError(path, f"can't be read: {error.strerror}") from error
+        if empty:
+            raise MediaError(path, "is empty")
+        try:
+            self._file = soundfile.SoundFile(path)
+        except (soundfile.LibsndfileError, TypeError, ValueError) as error:
+            reason = _reason(error)
+            raise MediaError(path, f"can't be read as audio ({reason}); {_FORMATS}") from error
+        self.sample_rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        try:
+            self._first = self._read(1024)
+        except MediaError:
+            self._file.close()
+            raise
+        if not len(self._first):
+            self._file.close()
+            raise MediaError(path, "holds no audio")
+
+    def read(self, frames: int) -> NDArray[np.float32]:
+        """Return the next frames as float32 in −1…1; fewer at the end, none after it.
+
+        Returns:
+            `(frames,)` for one channel, `(frames, channels)` for more.
+
+        Raises:
+            MediaError: The file is damaged here.
+        """
+        if not len(self._first):
+            return self._read(frames)
+        taken, self._first = self._first[:frames], self._first[frames:]
+        if len(taken) == frames:
+            return taken
+        return np.concatenate((taken, self._read(frames - len(taken))))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _read(self, frames: int) -> NDArray[np.float32]:
+        try:
+            block: NDArray[np.float32] = self._file.read(frames, dtype="float32")
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            at = self._file.tell() / self.sample_rate
+            raise MediaError(self.path, f"is damaged at {at:.2f} s: {_reason(error)}") from error
+        return block
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "error_string", error)).rstrip(".") or "unknown error of libsndfile"

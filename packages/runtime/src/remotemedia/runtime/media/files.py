@@ -1,0 +1,86 @@
+"""What all media files share: kinds by extension, errors, and files that appear when complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Literal
+
+from remotemedia.core.errors import RemoteMediaError
+
+__all__ = ["AUDIO_FORMATS", "STANDARD_STREAM", "TEXT_SUFFIXES", "Draft", "MediaError", "kind_of"]
+
+#: Audio formats of libsndfile by the extension of a file's name.
+AUDIO_FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
+#: Extensions of text: one item a line, or one JSON object a line.
+TEXT_SUFFIXES = (".txt", ".jsonl")
+#: The name of standard input and standard output.
+STANDARD_STREAM = "-"
+
+
+class MediaError(RemoteMediaError):
+    """A file that can't be read or written.
+
+    Attributes:
+        path: The file.
+        reason: Why, and what to do.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path, self.reason = str(path), reason
+        super().__init__(f"{path}: {reason}")
+
+
+def kind_of(path: Path | str) -> Literal["audio", "text"] | None:
+    """Return what a file holds by the extension of its name; None for one that is not known."""
+    suffix = Path(path).suffix.lower()
+    if suffix in AUDIO_FORMATS:
+        return "audio"
+    if suffix in TEXT_SUFFIXES or str(path) == STANDARD_STREAM:
+        return "text"
+    return None
+
+
+class Draft:
+    """A file under another name beside its own, which it takes when it is complete.
+
+    Args:
+        path: Its own name; a symbolic link is followed.
+
+    Raises:
+        MediaError: There can't be such a file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path
+        self._target = path.resolve()
+        if self._target.is_dir():
+            raise MediaError(path, "is a directory; name a file")
+        if self._target.exists() and not self._target.is_file():
+            raise MediaError(path, "is no regular file")
+        if not self._target.parent.is_dir():
+            raise MediaError(path, f"there is no directory {self._target.parent}")
+        self.path = self._target.with_name(
+            f".{self._target.stem[:100]}.{secrets.token_hex(4)}.part{self._target.suffix}"
+        )
+        try:
+            with self.path.open("xb"):
+                pass
+        except OSError as error:
+            raise MediaError(path, f"can't be written: {error.strerror}") from error
+
+    def publish(self) -> None:
+        """Give the file its name, in place of what had it before.
+
+        Raises:
+            MediaError: That is not possible.
+        """
+        try:
+            os.replace(self.path, self._target)  # noqa: PTH105 - as it is written of everywhere
+        except OSError as error:
+            raise MediaError(self.name, f"can't be written: {error.strerror}") from error
+
+    def discard(self) -> None:
+        """Remove the file, unless it has its name."""
+        self.path.unlink(missing_ok=True)
