@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["MultiprocessConfig", "load_config", "read_toml"]
+__all__ = ["MultiprocessConfig", "load_config", "parse_toml", "read_text", "read_toml"]
 
 _ENVIRONMENT = "REMOTEMEDIA_"
+_LINE_OF_ERROR = re.compile(r"\(at line (\d+), column \d+\)")
 _PYTHON_KEYS = {"executable": "python_executable", "venv_path": "venv_path", "extra_paths": "extra_paths"}
 
 
@@ -67,14 +69,38 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: It can't be read, or is not TOML; with the place.
     """
+    return parse_toml(path, read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a file.
+
+    Raises:
+        ConfigError: It can't be read.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(str(path), "", "no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), "", f"can't be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), "", f"is no UTF-8 text: {error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(str(path), "", f"can't be read: {reason}") from error
+
+
+def parse_toml(path: Path, text: str) -> dict[str, Any]:
+    """Parse what a TOML file holds.
+
+    Raises:
+        ConfigError: It is not TOML; with the place.
+    """
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(str(path), "", f"not valid TOML: {error}") from error
+        line = _LINE_OF_ERROR.search(str(error))
+        where = f"{path}:{line.group(1)}" if line else str(path)
+        raise ConfigError(where, "", f"not valid TOML: {error}") from error
 
 
 def load_config(

@@ -6,14 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from remotemedia.core.errors import PipelineError, near
-from remotemedia.runtime.config import read_toml
+from remotemedia.core.errors import ConfigError, PipelineError, near
+from remotemedia.runtime.config import parse_toml, read_text
 from remotemedia.runtime.pipeline import EdgeSpec, NodeEntry, Pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_pipeline"]
+__all__ = ["read_draft", "read_pipeline"]
 
 _KEYS = ("name", "nodes", "edges", "inputs", "outputs", "extra_paths")
 _NODE_KEYS = ("type", "config", "executor", "on_error")
@@ -29,16 +29,42 @@ def read_pipeline(path: Path) -> Pipeline:
         ConfigError: The file can't be read, or is not TOML.
         PipelineError: It is no pipeline; every mistake of its form is named.
     """
-    table = read_toml(path)
-    return _Reader(path, table).pipeline()
+    pipeline, problems = read_draft(path)
+    if problems:
+        raise PipelineError(problems)
+    return pipeline
+
+
+def read_draft(path: Path) -> tuple[Pipeline, list[str]]:
+    """Read a pipeline file that may have mistakes of form.
+
+    Returns:
+        What makes sense of it, and a line for each mistake: so that the rest can be checked too.
+
+    Raises:
+        ConfigError: The file can't be read, or is not TOML.
+    """
+    text = read_text(path)
+    problems: list[str] = []
+    try:
+        table = parse_toml(path, text)
+    except ConfigError:
+        text, problems = _without_doubles(path, text)
+        if not problems:
+            raise
+        table = parse_toml(path, text)
+    reader = _Reader(path, table, text)
+    pipeline = reader.pipeline()
+    return pipeline, problems + reader.problems
 
 
 class _Reader:
-    def __init__(self, path: Path, table: dict[str, Any]) -> None:
+    def __init__(self, path: Path, table: dict[str, Any], text: str) -> None:
         self.path, self.table = path, table
         self.problems: list[str] = []
-        self.text = path.read_text(encoding="utf-8").splitlines()
+        self.text = text.splitlines()
         self.places = _key_places(str(path), self.text)
+        self.unusable: set[str] = set()
 
     def problem(self, place: tuple[str, ...], text: str) -> None:
         while place and place not in self.places:
@@ -59,11 +85,13 @@ class _Reader:
         )
         self.nodes(pipeline)
         self.edges(pipeline)
-        if self.problems:
-            raise PipelineError(self.problems)
         for kind in ("inputs", "outputs"):
-            for name in getattr(pipeline, kind) or ():
-                self.places[kind, name] = self.line_of(name)
+            names = getattr(pipeline, kind)
+            if names is not None:
+                usable = [n for n in names if n.partition(".")[0] not in self.unusable]
+                setattr(pipeline, kind, usable)
+                for name in usable:
+                    self.places[kind, name] = self.line_of(name)
         pipeline.places = self.places
         return pipeline
 
@@ -76,6 +104,7 @@ class _Reader:
             place = ("nodes", name)
             if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
                 self.problem(place, f"node {name!r} needs a type: type = \"…\"")
+                self.unusable.add(name)
                 continue
             for key in entry:
                 if key not in _NODE_KEYS:
@@ -125,6 +154,8 @@ class _Reader:
             self.problem(("edges",), f"edge {entry!r:.60} needs from and to, or \"a.x -> b.y\"")
             return None
         ends = [(name, port) for name, _, port in (end.partition(".") for end in (source, target))]
+        if self.unusable.intersection(name for name, _ in ends):
+            return None  # reported with the node
         return EdgeSpec(ends[0], ends[1], policy, capacity)
 
     def string(self, key: str) -> str | None:
@@ -169,6 +200,26 @@ def _key_places(path: str, lines: list[str]) -> dict[tuple[str, ...], str]:
             for end in range(len(table) + 1, len(full) + 1):
                 places.setdefault(full[:end], f"{path}:{number}")
     return places
+
+
+def _without_doubles(path: Path, text: str) -> tuple[str, list[str]]:
+    """Blank out nodes whose name was there before: TOML forbids them, the rest can be read."""
+    lines, first, problems = text.splitlines(), dict[tuple[str, ...], int](), list[str]()
+    double = False
+    for index, line in enumerate(lines):
+        header = _TABLE.match(line)
+        if header and not _KEY.match(line):
+            name = _parts(header.group(1))
+            double = name in first and name[:1] == ("nodes",)
+            if double and len(name) == 2:
+                problems.append(
+                    f"{path}:{index + 1}: node {name[1]!r} is there already, in line "
+                    f"{first[name]}; give one of the two another name"
+                )
+            first.setdefault(name, index + 1)
+        if double:
+            lines[index] = ""
+    return "\n".join(lines), problems
 
 
 def _parts(dotted: str) -> tuple[str, ...]:

@@ -277,6 +277,16 @@ class Session:
                     feed.closed = True
                     feed.outlet.end()
 
+    async def wait_finished(self) -> None:
+        """Wait until every node has processed all that was sent before `close_input`.
+
+        Outputs have to be received meanwhile. Nodes without an output end unheard otherwise.
+
+        Raises:
+            RemoteMediaError: What ended the session before.
+        """
+        await Background.shared().call(self._watched.finished())
+
     send_input = send
     receive_output = receive
 

@@ -195,6 +195,19 @@ class SessionSupervisor:
             self._set(node, NodeState.RUNNING)
             running.start()
 
+    async def finished(self) -> None:
+        """Return when every node has processed all of its input.
+
+        Raises:
+            RemoteMediaError: What ended the session before.
+        """
+        while not (self.error or self._stopping) and any(
+            status.state is not NodeState.FINISHED for status in self.status.values()
+        ):
+            await self._next_change()
+        if self.error is not None:
+            raise self.error
+
     async def stop(self) -> None:
         """End all nodes at once: asked, then interrupted, then killed, under one deadline."""
         if self._stopped is not None:
@@ -238,6 +251,7 @@ class SessionSupervisor:
             self._report(node_id, NodeState.READY, 1.0)
         elif isinstance(message, msg.Finished):
             self._set(node_id, NodeState.FINISHED)
+            self._notify()
         elif isinstance(message, msg.Failed):
             self._node_failed(node_id, message)
 

@@ -2,101 +2,45 @@
 
 from __future__ import annotations
 
-import ctypes
+import sys
 import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core import wire
 from remotemedia.core.errors import ChannelFullError, LoanError
-from remotemedia.runtime.channels.space import MAX_LOANS, Space, array_over, write
+from remotemedia.runtime.channels.space import MAX_LOANS, Space, array_over
+from remotemedia.runtime.channels.writer import Consumer, Writer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from remotemedia.core.data import RuntimeData
+    from remotemedia.core.data import Payload, RuntimeData
     from remotemedia.runtime.channels.bell import Bell, Bells
     from remotemedia.runtime.channels.ledger import Ledger
-    from remotemedia.runtime.channels.plan import Channel, Link, OutletPlan
+    from remotemedia.runtime.channels.plan import OutletPlan
 
 __all__ = ["Outlet"]
 
 _HEADER_ROOM = 192  # a loan's metadata may grow by this much before it is sent
 
 
-class _Consumer:
-    """One consumer, as its producer sees it."""
-
-    def __init__(self, link: Link, max_bytes: int, ledger: Ledger, bells: Bells) -> None:
-        self.link = link
-        self._bells = bells
-        self.record = ledger.record(link.index)
-        self.waits = link.policy == "block"
-        self.counts = link.policy in ("block", "error")
-        self._max_bytes = max_bytes
-        self.sent = self.sent_bytes = 0
-
-    def has_room(self, nbytes: int) -> bool:
-        record = self.record
-        if self.sent - record.taken >= self.link.capacity:
-            return False
-        in_flight = self.sent_bytes - record.returned_bytes
-        return in_flight + nbytes <= self._max_bytes or in_flight == 0
-
-    def put(self, nbytes: int) -> None:
-        self.sent += 1
-        self.sent_bytes += nbytes
-        self.record.put(self.sent, self.sent_bytes)
-        self.ring()
-
-    def ring(self) -> None:
-        self._bells.ring(self.link.bell)
-
-
-class _Writer:
-    """One service of the port, with the consumers that it reaches."""
-
-    def __init__(
-        self, space: Space, channel: Channel, ledger: Ledger, bells: Bells
-    ) -> None:
-        self.channel = channel
-        self._publisher = space.publisher(channel)
-        self.consumers = [
-            _Consumer(link, channel.max_bytes, ledger, bells) for link in channel.links
-        ]
-        self._skips = channel.links[0].policy == "drop_newest"
-        self.sequence = 0
-
-    def skips(self, nbytes: int) -> bool:
-        """Say whether the message is to be dropped; a `drop_newest` edge is alone in its channel."""
-        if not self._skips or self.consumers[0].has_room(nbytes):
-            return False
-        self.consumers[0].record.skipped()
-        return True
-
-    def take(self, nbytes: int) -> Any:  # noqa: ANN401 - iceoryx2 has no types
-        """Loan memory."""
-        return self._publisher.loan_slice_uninit(nbytes)
-
-    def publish(self, sample: Any, nbytes: int) -> None:  # noqa: ANN401
-        """Send what was taken and written."""
-        sample.assume_init().send()
-        self.sequence += 1
-        for consumer in self.consumers:
-            consumer.put(nbytes)
-
-
 class _Loan:
     """Memory of a writer that a node fills in place."""
 
-    __slots__ = ("__weakref__", "memory", "outlet", "payload_offset", "sample")
+    __slots__ = ("__weakref__", "memory", "outlet", "payload", "payload_offset", "sample")
 
     def __init__(
-        self, outlet: Outlet, sample: Any, memory: NDArray[np.uint8], payload_offset: int  # noqa: ANN401
+        self,
+        outlet: Outlet,
+        sample: Any,  # noqa: ANN401 - iceoryx2 has no types
+        memory: NDArray[np.uint8],
+        payload_offset: int,
+        payload: Payload,
     ) -> None:
         self.outlet, self.sample, self.memory = outlet, sample, memory
-        self.payload_offset = payload_offset
+        self.payload_offset, self.payload = payload_offset, payload
 
 
 class Outlet:
@@ -115,7 +59,14 @@ class Outlet:
     ) -> None:
         self.port = plan.port
         self._room = room
-        self._writers = [_Writer(space, channel, ledger, bells) for channel in plan.channels]
+        self._writers = [Writer(space, channel, ledger, bells) for channel in plan.channels]
+        self._counted = [
+            consumer
+            for writer in self._writers
+            for consumer in writer.consumers
+            if consumer.is_counted
+        ]
+        self._max_bytes = min((writer.max_bytes for writer in self._writers), default=sys.maxsize)
         self._loans: weakref.WeakSet[_Loan] = weakref.WeakSet()
 
     async def send(self, data: RuntimeData) -> None:
@@ -127,29 +78,19 @@ class Outlet:
                 message is larger than the channel may ever hold.
             LoanError: It is a loan that was sent already.
         """
-        loan = None if data._loan is None else self._loan_of(data)  # noqa: SLF001
         message = wire.Message(data)
-        if loan is not None and not message.moved_to(loan.payload_offset):
-            loan = None  # the header has outgrown its place: send a copy
         size = message.size
-        if not self._has_room(size):
-            self._check_size(size)
-            await self._wait_for_room(size)
-        for writer in self._writers:
-            if writer.skips(size):
-                continue
-            if loan is not None and writer is self._writers[0]:
-                head = message.head(writer.sequence, time.monotonic_ns())
-                memoryview(loan.memory)[: len(head)] = head
-                sample = loan.sample
-            else:
-                sample = writer.take(size)
-                head = message.head(writer.sequence, time.monotonic_ns())
-                write(sample.payload_ptr, message, head)
-            writer.publish(sample, size)
-        if loan is not None:
-            loan.sample = None
-            _freeze(data)
+        if size > self._max_bytes:
+            raise self._too_large(size)
+        for consumer in self._counted:
+            if not consumer.has_room(size):
+                await self._wait_for_room(size)
+                break
+        writers = self._writers
+        if data._loan is not None:  # noqa: SLF001 - set by `loan`
+            writers = self._send_loan(data, message)
+        for writer in writers:
+            writer.send(message)
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Give `blank` a writable payload in shared memory.
@@ -161,7 +102,8 @@ class Outlet:
         if not self._writers:  # nobody listens: ordinary memory will do
             return _private(blank)
         message = wire.Message(blank, room=_HEADER_ROOM)
-        self._check_size(message.size)
+        if message.size > self._max_bytes:
+            raise self._too_large(message.size)
         if len(self._loans) >= MAX_LOANS - 1:
             raise LoanError(
                 f"{MAX_LOANS - 1} loans of output {self.port!r} are out; return or drop one first"
@@ -171,7 +113,8 @@ class Outlet:
         views = message.arrays_in(memory)
         names = blank.payload.keys() if isinstance(blank.payload, dict) else None
         blank.payload = views[0] if names is None else dict(zip(names, views))
-        blank._loan = loan = _Loan(self, sample, memory, message.payload_offset)  # noqa: SLF001
+        loan = _Loan(self, sample, memory, message.payload_offset, blank.payload)
+        blank._loan = loan  # noqa: SLF001 - the runtime's side of the contract
         self._loans.add(loan)
         return blank
 
@@ -181,6 +124,8 @@ class Outlet:
         Raises:
             LoanError: One does.
         """
+        if not self._loans:
+            return
         kept = [loan for loan in self._loans if loan.sample is not None]
         if kept:
             raise LoanError(
@@ -189,58 +134,53 @@ class Outlet:
             )
 
     def end(self) -> None:
-        """Tell every consumer that nothing more will come; their queues have a place for that."""
+        """Tell every consumer that nothing more will come."""
         for writer in self._writers:
-            message = wire.end_of_stream(writer.sequence, time.monotonic_ns())
-            sample = writer.take(len(message))
-            ctypes.memmove(sample.payload_ptr, message, len(message))
-            sample.assume_init().send()
-            for consumer in writer.consumers:
-                consumer.ring()
+            writer.end()
 
-    def _loan_of(self, data: RuntimeData) -> _Loan | None:
-        loan: _Loan | None = data._loan  # noqa: SLF001 - set by `loan` above
-        if loan is None or loan.outlet is not self:
-            return None
+    def _send_loan(self, data: RuntimeData, message: wire.Message) -> list[Writer]:
+        """Send a loan where it lies; returns the writers that still need a copy of it."""
+        loan: _Loan = data._loan  # noqa: SLF001
+        if loan.outlet is not self or loan.payload is not data.payload:
+            return self._writers
         if loan.sample is None:
             raise LoanError(f"this loan of output {self.port!r} was sent already; take a new one")
-        return loan
+        if not message.moved_to(loan.payload_offset):
+            return self._writers  # its header has outgrown its place
+        first, *others = self._writers
+        for writer in others:
+            writer.send(message)
+        head = message.head(first.sequence, time.monotonic_ns())
+        memoryview(loan.memory)[: len(head)] = head
+        sample, loan.sample = loan.sample, None
+        _freeze(data)
+        first.publish(sample, message.size)
+        return []
 
-    def _has_room(self, size: int) -> bool:
-        for writer in self._writers:
-            if size > writer.channel.max_bytes:
-                return False
-            for consumer in writer.consumers:
-                if consumer.counts and not consumer.has_room(size):
-                    return False
-        return True
-
-    def _check_size(self, size: int) -> None:
-        for writer in self._writers:
-            if size > writer.channel.max_bytes:
-                raise ChannelFullError(
-                    writer.consumers[0].link.name,
-                    f"{writer.channel.max_bytes} bytes ({size} were to be sent)",
-                    "block",
-                    "shm_segment_size",
-                )
+    def _too_large(self, size: int) -> ChannelFullError:
+        writer = min(self._writers, key=lambda writer: writer.max_bytes)
+        return ChannelFullError(
+            writer.consumers[0].link.name,
+            f"{writer.max_bytes} bytes ({size} were to be sent)",
+            "block",
+            "shm_segment_size",
+        )
 
     async def _wait_for_room(self, size: int) -> None:
-        for writer in self._writers:
-            for consumer in writer.consumers:
-                if consumer.link.policy == "error" and not consumer.has_room(size):
-                    raise ChannelFullError(
-                        consumer.link.name,
-                        f"{consumer.link.capacity} messages",
-                        "error",
-                        "channel_capacity",
-                    )
-        for writer in self._writers:
-            for consumer in writer.consumers:
-                if consumer.waits and not consumer.has_room(size):
-                    await self._wait_for(consumer, size)
+        """Wait for every `block` consumer; an `error` consumer without room fails at once."""
+        for consumer in self._counted:
+            if consumer.link.policy == "error" and not consumer.has_room(size):
+                raise ChannelFullError(
+                    consumer.link.name,
+                    f"{consumer.link.capacity} messages",
+                    "error",
+                    "channel_capacity",
+                )
+        for consumer in self._counted:
+            if not consumer.has_room(size):
+                await self._wait_for(consumer, size)
 
-    async def _wait_for(self, consumer: _Consumer, size: int) -> None:
+    async def _wait_for(self, consumer: Consumer, size: int) -> None:
         since = time.monotonic_ns()
         record = consumer.record
         record.waiting(since)

@@ -23,6 +23,9 @@ MAX_BORROWED = 64
 #: Loans that a producer may have out at once.
 MAX_LOANS = 16
 
+# Below this many bytes, putting a message together first is faster than writing its parts.
+_SMALL = 4096
+
 iox.set_log_level(iox.LogLevel.Fatal)
 
 
@@ -86,6 +89,14 @@ def write(address: int, message: Message, head: bytes) -> None:
 
     Going by address saves making arrays of the target, which costs more than a small copy does.
     """
+    if message.size <= _SMALL:
+        whole = bytearray(message.size)
+        whole[: len(head)] = head
+        for part, at in message.parts:
+            content = part.tobytes() if isinstance(part, np.ndarray) else part
+            whole[at : at + len(content)] = content
+        ctypes.memmove(address, bytes(whole), message.size)
+        return
     ctypes.memmove(address, head, len(head))
     for part, at in message.parts:
         if isinstance(part, np.ndarray):

@@ -14,7 +14,6 @@ from remotemedia.core.errors import ProcessCrashError, RemoteMediaError
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
 from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
 from remotemedia.runtime.processes import messages as msg
-from remotemedia.runtime.processes.host import ControlLine, NodeHost
 
 
 __all__ = ["InlineExecutor"]
@@ -39,6 +38,9 @@ class InlineNode(RunningNode):
     """One node in a thread."""
 
     def __init__(self, launch: NodeLaunch, events: NodeEvents) -> None:
+        # Not before a node runs: a pipeline is checked without iceoryx2.
+        from remotemedia.runtime.processes.host import ControlLine
+
         self._id, self._events = launch.node.id, events
         here, there = socket.socketpair()
         give_descriptors(here, launch)
@@ -85,6 +87,8 @@ class InlineNode(RunningNode):
         )
 
     def _run(self) -> None:
+        from remotemedia.runtime.processes.host import NodeHost
+
         try:
             self._exit_code = NodeHost(self._control, lambda: None).run()
         finally:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from remotemedia.runtime.media.files import MediaError
+from remotemedia.runtime.media.files import MediaError, check_readable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,17 +35,7 @@ class AudioReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if path.is_dir():
-            raise MediaError(path, "is a directory; name an audio file")
-        try:
-            with path.open("rb") as file:
-                empty = not file.read(1)
-        except FileNotFoundError:
-            raise MediaError(path, "no such file") from None
-        except OSError as error:
-            raise MediaError(path, f"can't be read: {error.strerror}") from error
-        if empty:
-            raise MediaError(path, "is empty")
+        check_readable(path)
         try:
             self._file = soundfile.SoundFile(path)
         except (soundfile.LibsndfileError, TypeError, ValueError) as error:

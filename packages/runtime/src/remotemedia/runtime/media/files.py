@@ -9,7 +9,7 @@ from typing import Literal
 
 from remotemedia.core.errors import RemoteMediaError
 
-__all__ = ["AUDIO_FORMATS", "STANDARD_STREAM", "TEXT_SUFFIXES", "Draft", "MediaError", "kind_of"]
+__all__ = ["AUDIO_FORMATS", "STANDARD_STREAM", "TEXT_SUFFIXES", "Draft", "MediaError", "check_readable", "kind_of"]
 
 #: Audio formats of libsndfile by the extension of a file's name.
 AUDIO_FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
@@ -40,6 +40,26 @@ def kind_of(path: Path | str) -> Literal["audio", "text"] | None:
     if suffix in TEXT_SUFFIXES or str(path) == STANDARD_STREAM:
         return "text"
     return None
+
+
+def check_readable(path: Path) -> None:
+    """Make sure that there is a file that can be read and holds something.
+
+    Raises:
+        MediaError: There is not.
+    """
+    try:
+        if path.is_dir():
+            raise MediaError(path, "is a directory; name a file")
+        if path.exists() and not path.is_file():
+            raise MediaError(path, "is no regular file")
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise MediaError(path, "is empty")
+    except FileNotFoundError:
+        raise MediaError(path, "no such file") from None
+    except OSError as error:
+        raise MediaError(path, f"can't be read: {error.strerror}") from error
 
 
 class Draft:

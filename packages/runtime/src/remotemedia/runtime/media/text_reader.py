@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 
-from remotemedia.runtime.media.files import STANDARD_STREAM, MediaError
+from remotemedia.runtime.media.files import STANDARD_STREAM, MediaError, check_readable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,22 +43,16 @@ class TextReader:
             except (AttributeError, ValueError, OSError) as error:
                 raise MediaError("standard input", "is closed") from error
             return
-        if path.is_dir():
-            raise MediaError(path, "is a directory; name a text file")
+        check_readable(path)
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self._first = self._read()
-        except FileNotFoundError:
-            raise MediaError(path, "no such file") from None
         except MediaError:
             self.close()
             raise
-        except OSError as error:
-            self.close()
-            raise MediaError(path, f"can't be read: {error.strerror}") from error
         if not self._first.strip():
             self.close()
-            raise MediaError(path, "is empty" if not self._first else "holds no text")
+            raise MediaError(path, "holds no text")
 
     async def lines(self) -> AsyncIterator[str]:
         """Yield the lines, without their ends.

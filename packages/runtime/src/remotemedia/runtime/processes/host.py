@@ -118,6 +118,7 @@ class NodeHost:
         self._node: MultiprocessNode
         self._inlets: list[Inlet] = []
         self._outlets: dict[str, Outlet] = {}
+        self._idle_loop: asyncio.AbstractEventLoop | None = None
 
     # ---- the life of a node
 
@@ -221,27 +222,33 @@ class NodeHost:
             raise _Stop
         if is_async:
             return data_bell, loop.run_until_complete
+        self._idle_loop = loop
         return data_bell, _run_without_loop
 
     async def _work(self, bell: Bell) -> None:
         """Process one item after the other, until all input has ended."""
         inlets = self._inlets
-        waited_for = [inlet for inlet in inlets if not inlet.plan.link.feedback]
-        while not all(inlet.ended for inlet in waited_for):
+        stopping = self._stopping.is_set
+        missing = sum(not inlet.plan.link.feedback for inlet in inlets)
+        while missing:
             idle = True
             for inlet in inlets:
+                if inlet.ended:
+                    continue
                 self._stage, self._item = "receive", inlet.plan.link.name
                 data = inlet.receive()
                 if data is not None:
                     idle = False
                     await self._process(inlet, data)
-                    del data
-                if self._stopping.is_set():
+                    del data  # its memory goes back before the next item is waited for
+                elif inlet.ended:
+                    missing -= not inlet.plan.link.feedback
+                if stopping():
                     raise _Stop
-            if idle and not all(inlet.ended for inlet in waited_for):
+            if idle and missing:
                 await bell.wait()
         self._stage, self._item = "finish", ""
-        await self._emit(self._node.finish(), None)
+        await self._emit(self._node.finish())
         for outlet in self._outlets.values():
             outlet.end()
 
@@ -254,7 +261,7 @@ class NodeHost:
                 )
             if not data.session_id:
                 data.session_id = self._init.session_id
-            await self._emit(self._node.process(data), data)
+            await self._emit(self._node.process(data))
             for outlet in self._outlets.values():
                 outlet.check_loans()
         except Exception as error:
@@ -262,8 +269,20 @@ class NodeHost:
                 raise
             self._fail(error, fatal=False)
 
-    async def _emit(self, result: Any, cause: RuntimeData | None) -> None:  # noqa: ANN401
+    async def _emit(self, result: Any) -> None:  # noqa: ANN401
         """Send what `process` gave, in whichever way it gives it."""
+        if result is None:
+            return
+        if result.__class__ is RuntimeData:
+            await self._send(result)
+        elif self._idle_loop is not None and (
+            inspect.isawaitable(result) or hasattr(result, "__aiter__")
+        ):  # `process` is a plain function, but this (say, `finish`) needs the loop
+            self._idle_loop.run_until_complete(self._emit_all(result))
+        else:
+            await self._emit_all(result)
+
+    async def _emit_all(self, result: Any) -> None:  # noqa: ANN401
         if inspect.isawaitable(result):
             result = await result
         if result is None:
@@ -271,21 +290,22 @@ class NodeHost:
         if hasattr(result, "__aiter__"):
             try:
                 async for item in result:
-                    await self._send(item, cause)
+                    await self._send(item)
             finally:
                 if hasattr(result, "aclose"):
                     await result.aclose()
         elif isinstance(result, (RuntimeData, str, bytes, dict)) or hasattr(result, "dtype"):
-            await self._send(result, cause)
+            await self._send(result)
         else:
             for item in result:
-                await self._send(item, cause)
+                await self._send(item)
 
-    async def _send(self, item: Any, cause: RuntimeData | None) -> None:  # noqa: ANN401
+    async def _send(self, item: Any) -> None:  # noqa: ANN401
         if item is None:
             return
         data = RuntimeData.of(item)
-        outlet = self._outlet_for(data, returned_input=data is cause)
+        # What was received names the input that it came on, and may be returned as it is.
+        outlet = self._outlet_for(data, returned_input=data.sequence is not None)
         wanted = self._init.outputs[outlet.port]
         if wanted not in ("any", data.type.value):
             raise DataError(f"output {outlet.port!r} gives {wanted} data, not {data.type.value}")

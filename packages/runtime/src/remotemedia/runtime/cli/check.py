@@ -1,0 +1,101 @@
+"""`remotemedia check`: finds every mistake of a pipeline file, and starts nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from remotemedia.core.errors import ConfigError, PipelineError
+
+if TYPE_CHECKING:
+    from remotemedia.runtime.cli.events import Event
+    from remotemedia.runtime.graph import Graph
+
+__all__ = ["check"]
+
+
+@click.command(short_help="Find every mistake of a pipeline file, without starting a process.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@click.pass_context
+def check(context: click.Context, file: Path, *, as_json: bool) -> None:
+    """Find every mistake of the pipeline FILE, each with its place, without starting a process.
+
+    Exit codes: 0 there is none, 2 there are some, or FILE can't be read.
+
+    With --json, one {"event": "mistake", "file": …, "line": …, "message": …} for each (file and
+    line are null where the place is not known), then {"event": "summary", "ok": …, "file": …,
+    "nodes": …, "edges": …, "inputs": […], "outputs": […], "mistakes": …}.
+    """
+    from remotemedia.runtime.pipeline_file import read_draft
+    from remotemedia.runtime.runtime import Runtime
+
+    problems: list[str] = []
+    try:
+        pipeline, problems = read_draft(file)
+        graph = Runtime().check(pipeline)
+    except PipelineError as error:
+        problems += error.problems
+    except ConfigError as error:
+        problems.append(str(error))
+    if problems:
+        _fail(context, file, problems, as_json=as_json)
+    if as_json:
+        from remotemedia.runtime.cli.events import CheckSummary
+
+        _print(
+            CheckSummary(
+                ok=True,
+                file=str(file),
+                nodes=len(graph.nodes),
+                edges=len(graph.edges),
+                inputs=[str(ref) for ref in graph.inputs],
+                outputs=[str(ref) for ref in graph.outputs],
+                mistakes=0,
+            )
+        )
+    else:
+        click.echo(f"ok: {file}: {_describe(graph)}")
+
+
+def _fail(context: click.Context, file: Path, problems: list[str], *, as_json: bool) -> NoReturn:
+    problems = sorted(dict.fromkeys(problems), key=lambda problem: _place(problem)[1] or 0)
+    if as_json:
+        from remotemedia.runtime.cli.events import CheckSummary, Mistake
+
+        for problem in problems:
+            _print(Mistake(*_place(problem)))
+        _print(CheckSummary(ok=False, file=str(file), mistakes=len(problems)))
+    else:
+        for problem in problems:
+            click.echo(problem)
+        count = len(problems)
+        click.echo(f"{file}: {count} mistake{'s' * (count > 1)}", err=True)
+    context.exit(2)
+
+
+def _place(problem: str) -> tuple[str | None, int | None, str]:
+    found = re.fullmatch(r"(.+?):(\d+): (.*)", problem, re.DOTALL)
+    return (found[1], int(found[2]), found[3]) if found else (None, None, problem)
+
+
+def _print(event: Event) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.encode(event))
+
+
+def _describe(graph: Graph) -> str:
+    def number(count: int, what: str) -> str:
+        return f"{count} {what}{'' if count == 1 else 's'}"
+
+    def ports(refs: tuple[object, ...]) -> str:
+        return ", ".join(map(str, refs)) or "nothing"
+
+    return (
+        f"{number(len(graph.nodes), 'node')}, {number(len(graph.edges), 'edge')}; "
+        f"takes {ports(graph.inputs)}; gives {ports(graph.outputs)}"
+    )

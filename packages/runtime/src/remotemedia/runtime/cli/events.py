@@ -1,0 +1,274 @@
+"""What `--json` prints: one event per line, and the fields of each.
+
+All times are in seconds. `at` counts from the moment when the first input was sent; before that,
+from the start of the command.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from remotemedia.core.data import DataType
+
+if TYPE_CHECKING:
+    from remotemedia.core.data import RuntimeData
+    from remotemedia.runtime.graph import PortRef
+
+__all__ = [
+    "AudioOutput",
+    "CheckSummary",
+    "ErrorEvent",
+    "Event",
+    "FileIn",
+    "FileOut",
+    "JsonOutput",
+    "Mistake",
+    "OtherOutput",
+    "OutputEvent",
+    "ProgressEvent",
+    "RunSummary",
+    "TextOutput",
+    "output_event",
+]
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="event", tag="event"):
+    """The base of all."""
+
+
+class ProgressEvent(Event, frozen=True, tag="progress"):
+    """A step of a node on its way to ready.
+
+    Attributes:
+        node: Its id.
+        status: `starting`, `loading`, `connecting`, `ready` or `failed`.
+        progress: From 0 to 1.
+        message: What it is doing, in a few words.
+        at: When, since the command began.
+    """
+
+    node: str
+    status: str
+    progress: float
+    message: str
+    at: float
+
+
+class OutputEvent(Event, frozen=True, tag="output"):
+    """An item that an output of the pipeline gave.
+
+    Attributes:
+        node: The node that gave it.
+        port: By which port.
+        type: `text`, `audio`, `json`, `video`, `tensor` or `bytes`.
+        at: When it came, since the first input was sent.
+    """
+
+    node: str
+    port: str
+    type: str
+    at: float
+
+
+class TextOutput(OutputEvent, frozen=True, tag="output"):
+    """Text.
+
+    Attributes:
+        text: The text.
+        start: Where its words begin in the input; null where that is not known.
+        end: Where they end.
+        language: Language code, or null.
+        extra: What else its node said of it.
+    """
+
+    text: str
+    start: float | None
+    end: float | None
+    language: str | None
+    extra: dict[str, Any]
+
+
+class AudioOutput(OutputEvent, frozen=True, tag="output"):
+    """Audio; its samples go to the file that `--output` names.
+
+    Attributes:
+        sample_rate: In Hz.
+        channels: Number of channels.
+        frames: Samples of each channel.
+        duration: Its length.
+        start: Its position in its stream, or null.
+        transcript: The words spoken in it, or null.
+        extra: What else its node said of it.
+    """
+
+    sample_rate: int
+    channels: int
+    frames: int
+    duration: float
+    start: float | None
+    transcript: str | None
+    extra: dict[str, Any]
+
+
+class JsonOutput(OutputEvent, frozen=True, tag="output"):
+    """A JSON-like value.
+
+    Attributes:
+        value: The value.
+    """
+
+    value: Any
+
+
+class OtherOutput(OutputEvent, frozen=True, tag="output"):
+    """Data that is only counted: video, tensors, bytes.
+
+    Attributes:
+        size: In bytes.
+    """
+
+    size: int
+
+
+class ErrorEvent(Event, frozen=True, tag="error"):
+    """Something failed.
+
+    Attributes:
+        type: Name of the error, as `NodeError`; `Interrupted` when a signal stopped the run.
+        message: What failed, why, and what to do; several lines where there are several mistakes.
+        node: The node that is meant, or null.
+        fatal: It ended the run; else a node skipped one item (`on_error = "continue"`).
+        exit_code: That of the command, if it is fatal.
+        traceback: Of the node, with --debug.
+    """
+
+    type: str
+    message: str
+    node: str | None = None
+    fatal: bool = True
+    exit_code: int | None = None
+    traceback: str | None = None
+
+
+class FileIn(msgspec.Struct, frozen=True):
+    """An input that was sent.
+
+    Attributes:
+        node: Where to.
+        port: By which port.
+        file: Where from.
+        items: How many messages were sent.
+        duration: Length of the audio; null for text.
+        ended: When the last one was sent, since the first was.
+    """
+
+    node: str
+    port: str
+    file: str
+    items: int
+    duration: float | None
+    ended: float
+
+
+class FileOut(msgspec.Struct, frozen=True):
+    """What an output gave, and where it was written.
+
+    Attributes:
+        node: Where it came from.
+        port: By which port.
+        items: How many items came.
+        duration: Length of the audio; null for other data.
+        first: When the first item came, since the first input was sent; null without any.
+        last: When the last one came.
+        file: Where it was written; null where no `--output` names it.
+        sample_rate: Of an audio file.
+        channels: Of an audio file.
+    """
+
+    node: str
+    port: str
+    items: int
+    duration: float | None
+    first: float | None
+    last: float | None
+    file: str | None
+    sample_rate: int | None
+    channels: int | None
+
+
+class RunSummary(Event, frozen=True, tag="summary"):
+    """The end of a run that succeeded.
+
+    Attributes:
+        pipeline: Its name.
+        ready: From the command's begin until all nodes were ready.
+        first_output: From the first input to the first output of any port; null without any.
+        processing: From the first input until everything was received.
+        total: The whole command.
+        audio: Length of the input's audio; of the output's, where the input is none; or null.
+        real_time_factor: `processing` / `audio`, or null.
+        skipped: Items that nodes failed on and went on (`on_error = "continue"`).
+        inputs: What was sent.
+        outputs: What was received.
+    """
+
+    pipeline: str
+    ready: float
+    first_output: float | None
+    processing: float
+    total: float
+    audio: float | None
+    real_time_factor: float | None
+    skipped: int
+    inputs: list[FileIn]
+    outputs: list[FileOut]
+
+
+class Mistake(Event, frozen=True, tag="mistake"):
+    """A mistake that `check` found; `file` and `line` are null where the place is not known."""
+
+    file: str | None
+    line: int | None
+    message: str
+
+
+class CheckSummary(Event, frozen=True, kw_only=True, tag="summary"):
+    """What `check` found; the pipeline is described where it has no mistake."""
+
+    ok: bool
+    file: str
+    mistakes: int
+    nodes: int | None = None
+    edges: int | None = None
+    inputs: list[str] | None = None
+    outputs: list[str] | None = None
+
+
+def output_event(ref: PortRef, data: RuntimeData, at: float) -> OutputEvent:
+    """Describe an item that came from an output."""
+    node, port, meta, at = ref.node, ref.port.name, data.metadata, round(at, 6)
+    kind = data.type.value
+    if data.type is DataType.TEXT:
+        return TextOutput(
+            node, port, kind, at, data.payload, meta.start, meta.end, meta.language, meta.extra
+        )
+    if data.type is DataType.AUDIO:
+        frames = len(data.payload)
+        return AudioOutput(
+            node,
+            port,
+            kind,
+            at,
+            meta.sample_rate,
+            meta.channels,
+            frames,
+            frames / meta.sample_rate,
+            meta.start,
+            meta.transcript,
+            meta.extra,
+        )
+    if data.type is DataType.JSON:
+        return JsonOutput(node, port, kind, at, data.payload)
+    return OtherOutput(node, port, kind, at, data.size)
