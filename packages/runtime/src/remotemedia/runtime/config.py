@@ -24,7 +24,12 @@ __all__ = ["MultiprocessConfig", "load_config", "parse_toml", "read_text", "read
 
 _ENVIRONMENT = "REMOTEMEDIA_"
 _LINE_OF_ERROR = re.compile(r"\(at line (\d+), column \d+\)")
-_PYTHON_KEYS = {"executable": "python_executable", "venv_path": "venv_path", "extra_paths": "extra_paths"}
+_PYTHON_KEYS = {
+    "executable": "python_executable",
+    "venv_path": "venv_path",
+    "extra_paths": "extra_paths",
+    "preload": "preload",
+}
 
 
 class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,6 +46,7 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         python_executable: The interpreter of node processes; the application's own if None.
         venv_path: A virtual environment whose interpreter runs them instead.
         extra_paths: Directories where node modules are looked for.
+        preload: Modules that are imported once for all nodes, before they start.
     """
 
     max_processes_per_session: int | None = 10
@@ -52,6 +58,7 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     python_executable: str | os.PathLike[str] | None = None
     venv_path: str | os.PathLike[str] | None = None
     extra_paths: tuple[str | os.PathLike[str], ...] = ()
+    preload: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("channel_capacity", "shm_segment_size", "init_timeout_secs"):
@@ -186,7 +193,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         text = environment.get(_ENVIRONMENT + field.upper())
         if text is None:
             continue
-        if field == "extra_paths":
+        if field in ("extra_paths", "preload"):
             values[field] = [entry for entry in text.split(os.pathsep) if entry]
         elif text.lower() in ("none", "null"):
             values[field] = None

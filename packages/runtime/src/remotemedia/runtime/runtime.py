@@ -51,7 +51,7 @@ class Runtime:
             "inline": InlineExecutor(),
         }
         self._on_crash: list[Callable[[ProcessCrashError], object]] = []
-        self._state = _State()
+        self._state = _State(self._executors)
         self._catalog: Catalog | None = None
 
     def register_executor(self, name: str, executor: Executor) -> Runtime:
@@ -94,6 +94,7 @@ class Runtime:
     async def start(self) -> None:
         """Prepare everything that sessions share, so that the first one starts faster."""
         await anyio.to_thread.run_sync(self._prepare)
+        await Background.shared().call(self._executors["multiprocess"].prepare())
 
     async def shutdown(self) -> None:
         """End all sessions, and remove everything that the runtime has made."""
@@ -155,7 +156,8 @@ class Runtime:
 class _State:
     """What has to be removed at the end; outlives a Runtime that was just dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, executors: Mapping[str, Executor]) -> None:
+        self._executors = executors
         self._lock = threading.Lock()
         self._sessions: weakref.WeakSet[SessionSupervisor] = weakref.WeakSet()
         self._count = 0
@@ -194,6 +196,7 @@ class _State:
             self._closed = True
             sessions, self._sessions = list(self._sessions), weakref.WeakSet()
         await asyncio.gather(*(session.stop() for session in sessions))
+        await asyncio.gather(*(executor.close() for executor in {*self._executors.values()}))
         with self._lock:
             opened, self._opened = self._opened, None
         if opened is not None:

@@ -100,3 +100,9 @@ class Executor(ABC):
         Raises:
             ProcessSpawnError: It can't be started.
         """
+
+    async def prepare(self) -> None:
+        """Do what makes the first launch faster."""
+
+    async def close(self) -> None:
+        """End what nodes share; none runs any more."""

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from remotemedia.core.errors import ProcessCrashError, ProcessSpawnError, RemoteMediaError
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
 from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
+from remotemedia.runtime.executors.template import Fork, Template
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.output import OutputLog
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MultiprocessExecutor"]
 
-_CHILD = "remotemedia.runtime.processes.child"
 # How long a dead node's pipes are read: what it wrote is in them, but a helper that it has left
 # behind may hold them open.
 _LAST_WORDS_SECS = 0.2
@@ -40,6 +39,8 @@ class MultiprocessExecutor(Executor):
 
     def __init__(self, config: MultiprocessConfig | None = None) -> None:
         self.config = config
+
+        self._templates: dict[str, Template] = {}
 
     def check(self, launch: NodeLaunch) -> None:
         """Make sure that the interpreter is there.
@@ -56,8 +57,28 @@ class MultiprocessExecutor(Executor):
             ProcessSpawnError: The operating system refuses to.
         """
         process = NodeProcess(launch, events)
-        await process.spawn(self._executable(launch.node.id))
+        await process.spawn(self._template(self._executable(launch.node.id)))
         return process
+
+    async def prepare(self) -> None:
+        """Start the template process, so that the first nodes start faster.
+
+        Raises:
+            ProcessSpawnError: It can't be started.
+        """
+        await self._template(self._executable("")).ready("")
+
+    async def close(self) -> None:
+        """End the template processes."""
+        templates, self._templates = self._templates, {}
+        await asyncio.gather(*(template.close() for template in templates.values()))
+
+    def _template(self, executable: str) -> Template:
+        template = self._templates.get(executable)
+        if template is None or not template.is_alive:
+            preload = () if self.config is None else self.config.preload
+            template = self._templates[executable] = Template(executable, preload)
+        return template
 
     def _executable(self, node_id: str) -> str:
         config = self.config
@@ -88,44 +109,38 @@ class NodeProcess(RunningNode):
         self._output = OutputLog.new_buffer()
         self._asked_to_end = False
         self._said_stopped = False
-        self._process: subprocess.Popen[bytes]
+        self._fork: Fork
         self._line: NodeLine
         self._watch: asyncio.Task[None]
 
     @property
     def pid(self) -> int:
         """The process."""
-        return self._process.pid
+        return self._fork.pid
 
-    async def spawn(self, executable: str) -> None:
+    async def spawn(self, template: Template) -> None:
         """Start the process and the task that watches it."""
         here, there = socket.socketpair()
-        arguments = [executable, "-m", _CHILD, str(there.fileno()), str(os.getpid())]
-        pipes: list[int] = []
+        pipes = [*os.pipe(), *os.pipe()]
         try:
             give_descriptors(here, self._launch)
-            for _ in range(2):
-                pipes += os.pipe()
-            self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - vfork; returns at once
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=pipes[1],
-                stderr=pipes[3],
-                pass_fds=(there.fileno(),),
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            self._fork = await template.fork(
+                self._id,
+                (there.fileno(), pipes[1], pipes[3]),
+                {**os.environ, "PYTHONUNBUFFERED": "1"},
+                os.getcwd(),
             )
-        except OSError as error:
+        except BaseException:
             here.close()
             for fd in pipes[0::2]:
                 os.close(fd)
-            text = f"the process could not be started: {error}"
-            raise ProcessSpawnError(self._id, text) from error
+            raise
         finally:
             there.close()
             for fd in pipes[1::2]:
                 os.close(fd)
         self._line = NodeLine(self._id, here, self._heard)
+        self._ours = template.executable == shutil.which(sys.executable)
         self._watch = asyncio.get_running_loop().create_task(
             self._live(pipes[0], pipes[2]), name=f"remotemedia {self._id}"
         )
@@ -155,9 +170,9 @@ class NodeProcess(RunningNode):
 
     def _signal(self, number: signal.Signals) -> None:
         self._asked_to_end = True
-        if self._process.returncode is None:
+        if not self._fork.status.done():
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+                os.killpg(self._fork.pid, number)
 
     # ---- its life
 
@@ -169,14 +184,13 @@ class NodeProcess(RunningNode):
             transport, _ = await loop.connect_read_pipe(lambda log=log: log, os.fdopen(fd, "rb", 0))
             logs.append(log.closed)
             transports.append(transport)
-        ours = self._process.args[0] == shutil.which(sys.executable)  # type: ignore[index]
         init = init_message(
-            self._launch, source=self._source(), more_paths=tuple(sys.path) if ours else ()
+            self._launch, source=self._source(), more_paths=tuple(sys.path) if self._ours else ()
         )
         talk = loop.create_task(self._line.run(init))
         error: RemoteMediaError | None = None
         try:
-            await _exited(self._process)
+            await asyncio.shield(self._fork.status)
             # The end of the process closes its socket and pipes; what is still in them counts.
             await asyncio.wait([talk, *logs], timeout=_LAST_WORDS_SECS)
             if talk.done() and not talk.cancelled() and isinstance(talk.exception(), ProcessSpawnError):
@@ -185,22 +199,13 @@ class NodeProcess(RunningNode):
             talk.cancel()
             for transport in transports:
                 transport.close()
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # helpers that it has left behind
         self._events.ended(self._id, error or self._verdict())
 
     def _verdict(self) -> RemoteMediaError | None:
-        status = self._process.returncode
+        status = os.waitstatus_to_exitcode(self._fork.status.result())
         code = 128 - status if status < 0 else status
         if self._asked_to_end or (self._said_stopped and code == 0):
             return None
-        if not self._line.greeted:
-            last = "\n".join(self._output) or f"it exited with code {code} and wrote nothing"
-            return ProcessSpawnError(
-                self._id,
-                f"the process ended before it could say hello; is remotemedia-runtime installed "
-                f"for {self._process.args[0]!r}?\n{last}",  # type: ignore[index]
-            )
         return ProcessCrashError(self._id, code, self._stage, tuple(self._output))
 
     def _heard(self, message: msg.FromNode) -> None:
@@ -214,24 +219,3 @@ class NodeProcess(RunningNode):
         """Return the file of the node's module; the script itself where that is `__main__`."""
         source = self._launch.node.type.source
         return str(Path(source).resolve()) if source else ""
-
-
-async def _exited(process: subprocess.Popen[bytes]) -> None:
-    """Return when the process has ended and has been reaped."""
-    loop = asyncio.get_running_loop()
-    fd = os.pidfd_open(process.pid)
-    gone = loop.create_future()
-
-    def on_exit() -> None:
-        loop.remove_reader(fd)
-        if not gone.done():
-            gone.set_result(None)
-
-    loop.add_reader(fd, on_exit)
-    try:
-        await gone
-    finally:
-        loop.remove_reader(fd)
-        os.close(fd)
-        if gone.done():
-            process.wait()

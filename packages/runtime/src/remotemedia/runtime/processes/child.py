@@ -1,4 +1,4 @@
-"""The main program of a node process: `python -m remotemedia.runtime.processes.child FD PARENT`."""
+"""Becoming a node process, and ending as one."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ import socket
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from remotemedia.runtime.processes.host import ControlLine, NodeHost
+
 if TYPE_CHECKING:
     from types import FrameType
 
-_PR_SET_PDEATHSIG = 1
+__all__ = ["die_with_parent", "run_node"]
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the thread that started it ends."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    """Have the kernel kill this process when the thread that started it ends.
+
+    That also holds while C code has the GIL, when no Python code could notice.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before we could ask
         os._exit(0)
 
 
-def orphaned() -> NoReturn:
-    """End at once: the parent is gone, and with it everyone who could be told."""
-    os._exit(0)
+def run_node(control: int, name: str) -> NoReturn:
+    """Run one node, and end the process.
 
-
-def main(arguments: list[str]) -> int:
-    """Run one node; the arguments are the descriptor of the control socket and the parent's pid."""
-    fd, parent = map(int, arguments)
-    die_with_parent(parent)
+    Args:
+        control: Descriptor of the socket to the parent.
+        name: What `ps` and `top` show.
+    """
+    _prctl(_PR_SET_NAME, name.encode())
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the application's to handle
-    from remotemedia.runtime.processes.host import ControlLine, NodeHost
-
-    host = NodeHost(ControlLine(socket.socket(fileno=fd)), orphaned)
+    host = NodeHost(ControlLine(socket.socket(fileno=control)), _orphaned)
 
     def terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + signal.SIGTERM)
@@ -51,5 +53,12 @@ def main(arguments: list[str]) -> int:
     os._exit(code & 0xFF)
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _orphaned() -> NoReturn:
+    """End at once: the parent is gone, and with it everyone who could be told."""
+    os._exit(0)
+
+
+def _prctl(option: int, argument: int | bytes) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, argument) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")

@@ -14,9 +14,14 @@ from remotemedia.core.wire import WIRE_VERSION
 from remotemedia.runtime.channels.plan import Endpoint
 
 __all__ = [
+    "EXITED",
     "FDS_AT_ONCE",
     "FRAME_HEAD",
     "MAX_FRAME",
+    "READY",
+    "REQUEST_FDS",
+    "SPAWNED",
+    "TEMPLATE_EVENT",
     "Dump",
     "Failed",
     "Finished",
@@ -25,6 +30,7 @@ __all__ = [
     "Init",
     "Progress",
     "Ready",
+    "SpawnRequest",
     "Stack",
     "Start",
     "Stop",
@@ -175,3 +181,26 @@ def frame(message: FromNode | ToNode) -> bytes:
     """Return the message as it goes over the socket."""
     body = _encoder.encode(message)
     return FRAME_HEAD.pack(len(body)) + body
+
+
+# ---- parent and template
+
+#: What a template tells: kind, pid (or a negative errno), wait status.
+TEMPLATE_EVENT = struct.Struct("<iii")
+READY, SPAWNED, EXITED = 0, 1, 2
+#: Control socket, standard output and standard error of the new process.
+REQUEST_FDS = 3
+
+
+class SpawnRequest(msgspec.Struct):
+    """A process that a template is to make.
+
+    Attributes:
+        name: For `ps`.
+        environment: What differs from the template's environment; None removes a variable.
+        directory: The working directory.
+    """
+
+    name: str
+    environment: dict[str, str | None]
+    directory: str

@@ -1,0 +1,206 @@
+"""The parent's side of a template process: starts it, asks it for forks, hears of their ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remotemedia.core.errors import ProcessSpawnError
+from remotemedia.runtime.processes import messages as msg
+from remotemedia.runtime.processes.output import OutputLog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Fork", "Template"]
+
+_MODULE = "remotemedia.runtime.processes.template"
+
+
+class Fork:
+    """A process that a template has forked.
+
+    Attributes:
+        pid: Its id.
+        status: Its wait status, once it has ended and has been reaped.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+
+class Template:
+    """A template process of one interpreter.
+
+    Args:
+        executable: The interpreter.
+        preload: Modules that it imports for all its forks.
+
+    Attributes:
+        executable: The interpreter.
+    """
+
+    def __init__(self, executable: str, preload: Sequence[str]) -> None:
+        self.executable, self._preload = executable, preload
+        self._output: deque[str] = OutputLog.new_buffer()
+        self._environment: dict[str, str] = {}
+        self._ready: asyncio.Future[None] | None = None
+        self._asked: deque[asyncio.Future[int]] = deque()
+        self._forks: dict[int, Fork] = {}
+        self._process: subprocess.Popen[bytes]
+        self._requests: socket.socket
+        self._watch: asyncio.Task[None]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked for forks, now or when it is ready."""
+        return self._ready is None or not self._watch.done()
+
+    async def ready(self, node_id: str) -> None:
+        """Start it unless it is there, and wait until it has imported everything.
+
+        Raises:
+            ProcessSpawnError: It could not be started, or ended while it imported.
+        """
+        if self._ready is None:
+            self._ready = asyncio.get_running_loop().create_future()
+            self._ready.add_done_callback(lambda f: f.cancelled() or f.exception())
+            try:
+                await self._start()
+            except OSError as error:
+                self._ready.set_exception(_Ended(str(error)))
+        try:
+            await asyncio.shield(self._ready)
+        except _Ended as error:
+            text = f"{self.executable!r} can't run nodes: {error}"
+            raise ProcessSpawnError(node_id, text) from error
+
+    async def fork(
+        self, node_id: str, fds: Sequence[int], environment: Mapping[str, str], directory: str
+    ) -> Fork:
+        """Make a process.
+
+        Args:
+            node_id: The node that it is for.
+            fds: Its control socket, standard output and standard error.
+            environment: All of its environment.
+            directory: Its working directory.
+
+        Raises:
+            ProcessSpawnError: The operating system refuses, or the template has ended.
+        """
+        await self.ready(node_id)
+        changes = _changes(self._environment, environment)
+        body = msgspec.msgpack.encode(
+            msg.SpawnRequest(f"rm:{node_id}"[:15], changes, directory)
+        )
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._asked.append(answer)
+        try:
+            socket.send_fds(self._requests, [msg.FRAME_HEAD.pack(len(body))], fds)
+            self._requests.sendall(body)
+            pid = await answer
+        except (OSError, _Ended) as error:
+            raise ProcessSpawnError(node_id, f"the template process has ended: {error}") from error
+        if pid < 0:
+            raise ProcessSpawnError(node_id, f"can't fork: {os.strerror(-pid)}")
+        return self._forks[pid]
+
+    async def close(self) -> None:
+        """End it, and with it every process that it has forked."""
+        if self._ready is not None and hasattr(self, "_watch"):
+            self._requests.close()
+            await self._watch
+
+    async def _start(self) -> None:
+        here, there = socket.socketpair()
+        here.settimeout(5.0)
+        events_read, events_write = os.pipe()
+        errors_read, errors_write = os.pipe()
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        arguments = [self.executable, "-m", _MODULE, str(there.fileno()), str(events_write)]
+        try:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - vfork; returns at once
+                [*arguments, str(os.getpid()), *self._preload],
+                stdin=subprocess.DEVNULL,
+                stdout=errors_write,
+                stderr=errors_write,
+                pass_fds=(there.fileno(), events_write),
+                start_new_session=True,
+                env=self._environment,
+            )
+        except OSError:
+            here.close()
+            os.close(events_read)
+            os.close(errors_read)
+            raise
+        finally:
+            there.close()
+            os.close(events_write)
+            os.close(errors_write)
+        self._requests = here
+        self._watch = asyncio.get_running_loop().create_task(
+            self._live(events_read, errors_read), name="remotemedia template"
+        )
+
+    async def _live(self, events: int, errors: int) -> None:
+        loop = asyncio.get_running_loop()
+        log = OutputLog("", "template", logging.WARNING, self._output)
+        output, _ = await loop.connect_read_pipe(lambda: log, os.fdopen(errors, "rb", 0))
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        pipe, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(events, "rb", 0))
+        size = msg.TEMPLATE_EVENT.size
+        try:
+            with contextlib.suppress(asyncio.IncompleteReadError):
+                while True:
+                    self._heard(*msg.TEMPLATE_EVENT.unpack(await reader.readexactly(size)))
+        finally:
+            pipe.close()
+            self._requests.close()
+            await loop.run_in_executor(None, self._process.wait)
+            await asyncio.wait([log.closed], timeout=0.2)
+            output.close()
+            self._ended()
+
+    def _heard(self, kind: int, pid: int, status: int) -> None:
+        if kind == msg.READY and self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
+        elif kind == msg.SPAWNED:
+            if pid > 0:
+                self._forks[pid] = Fork(pid)
+            answer = self._asked.popleft()
+            if not answer.done():
+                answer.set_result(pid)
+        elif kind == msg.EXITED:
+            self._forks.pop(pid).status.set_result(status)
+
+    def _ended(self) -> None:
+        """Tell everyone who waits: the kernel kills all forks when their template ends."""
+        last = "\n".join(self._output) or f"exit code {self._process.returncode}"
+        for waiting in (self._ready, *self._asked):
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(_Ended(last))
+        for fork in self._forks.values():
+            fork.status.set_result(9)
+        self._forks.clear()
+
+
+class _Ended(Exception):
+    pass
+
+
+def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str | None]:
+    """Return what has to change in `old` to make it `new`."""
+    changes: dict[str, str | None] = {k: v for k, v in new.items() if old.get(k) != v}
+    changes.update(dict.fromkeys(old.keys() - new.keys()))
+    return changes
