@@ -167,7 +167,7 @@ class Template:
         finally:
             pipe.close()
             self._requests.close()
-            await loop.run_in_executor(None, self._process.wait)
+            await _exited(self._process)
             await asyncio.wait([log.closed], timeout=0.2)
             output.close()
             self._ended()
@@ -193,6 +193,20 @@ class Template:
         for fork in self._forks.values():
             fork.status.set_result(9)
         self._forks.clear()
+
+
+async def _exited(process: subprocess.Popen[bytes]) -> None:
+    """Return when the process has ended, and reap it."""
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    fd = os.pidfd_open(process.pid)
+    loop.add_reader(fd, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+    process.wait()
 
 
 class _Ended(Exception):
