@@ -1,0 +1,1 @@
+"""Node types that speak: text in, audio out, sentence by sentence."""

@@ -1,0 +1,1 @@
+"""The node type `whisper`: audio in, one text per utterance out."""
