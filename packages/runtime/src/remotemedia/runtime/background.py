@@ -95,6 +95,10 @@ class Background:
 
         asyncio.run_coroutine_threadsafe(stop_all(), self.loop).result()
 
+    def submit(self, coroutine: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine in the runtime's thread; nobody waits for it."""
+        asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
     async def call(
         self,
         coroutine: Coroutine[Any, Any, _T],

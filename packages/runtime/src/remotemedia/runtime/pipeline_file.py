@@ -18,6 +18,8 @@ __all__ = ["read_draft", "read_pipeline"]
 _KEYS = ("name", "nodes", "edges", "inputs", "outputs", "extra_paths")
 _NODE_KEYS = ("type", "config", "executor", "on_error")
 _EDGE_KEYS = ("from", "to", "policy", "capacity")
+#: So many lines an edge may take that is written as a table of its own.
+_EDGE_LINES = 5
 _TABLE = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\")(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"))*)\s*=")
 
@@ -64,7 +66,8 @@ class _Reader:
         self.problems: list[str] = []
         self.text = text.splitlines()
         self.places = _key_places(str(path), self.text)
-        self.unusable: set[str] = set()
+        self.unusable: set[str] = set()  # nodes that can't be checked
+        self.found: set[tuple[object, ...]] = set()  # what was found in which line
 
     def problem(self, place: tuple[str, ...], text: str) -> None:
         while place and place not in self.places:
@@ -91,7 +94,7 @@ class _Reader:
                 usable = [n for n in names if n.partition(".")[0] not in self.unusable]
                 setattr(pipeline, kind, usable)
                 for name in usable:
-                    self.places[kind, name] = self.line_of(name)
+                    self.places[kind, name] = self.line_of(kind, name)
         pipeline.places = self.places
         return pipeline
 
@@ -103,7 +106,7 @@ class _Reader:
         for name, entry in nodes.items():
             place = ("nodes", name)
             if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
-                self.problem(place, f"node {name!r} needs a type: type = \"…\"")
+                self.problem(place, f'node {name!r} needs a type: type = "…"')
                 self.unusable.add(name)
                 continue
             for key in entry:
@@ -126,19 +129,22 @@ class _Reader:
             self.problem(("edges",), "edges must be a list")
             return
         for entry in edges:
-            edge = self.edge(entry)
+            ends = [entry]
+            if isinstance(entry, dict):
+                ends = [entry[key] for key in ("from", "to") if key in entry]
+            place = self.line_of("edges", *map(str, ends))
+            edge = self.edge(entry, place)
             if edge is not None:
                 pipeline.edges.append(edge)
-                written = entry if isinstance(entry, str) else str(entry.get("from"))
-                self.places["edges", str(edge)] = self.line_of(written)
+                self.places["edges", str(edge)] = place
 
-    def edge(self, entry: object) -> EdgeSpec | None:
+    def edge(self, entry: object, place: str) -> EdgeSpec | None:
         policy = capacity = None
         if isinstance(entry, str):
             source, arrow, target = (part.strip() for part in entry.partition("->"))
             if not arrow or not source or not target:
                 self.problems.append(
-                    f"{self.line_of(entry)}: edge {entry!r} must read \"node.port -> node.port\""
+                    f'{place}: edge {entry!r} must read "node.port -> node.port"'
                 )
                 return None
         elif isinstance(entry, dict) and {"from", "to"} <= entry.keys():
@@ -147,11 +153,11 @@ class _Reader:
             for key in entry:
                 if key not in _EDGE_KEYS:
                     self.problems.append(
-                        f"{self.line_of(source)}: edge {source} -> {target}: unknown key {key!r}; "
+                        f"{place}: edge {source} -> {target}: unknown key {key!r}; "
                         f"{near(key, _EDGE_KEYS)}"
                     )
         else:
-            self.problem(("edges",), f"edge {entry!r:.60} needs from and to, or \"a.x -> b.y\"")
+            self.problems.append(f'{place}: edge {entry!r:.60} needs from and to, or "a.x -> b.y"')
             return None
         ends = [(name, port) for name, _, port in (end.partition(".") for end in (source, target))]
         if self.unusable.intersection(name for name, _ in ends):
@@ -174,12 +180,20 @@ class _Reader:
         self.problem((key,), f"{key} must be a list of strings, not {value!r:.60}")
         return None
 
-    def line_of(self, written: str) -> str:
-        quoted = (json.dumps(written, ensure_ascii=False), f"'{written}'")
-        for number, line in enumerate(self.text, 1):
-            if any(text in line for text in quoted):
-                return f"{self.path}:{number}"
-        return str(self.path)
+    def line_of(self, key: str, *written: str) -> str:
+        """Find the line of values: the first at or below a key that was not found before."""
+        known = self.places.get((key,), "")
+        first = int(known.rpartition(":")[2]) if known else 1
+        quoted = [(json.dumps(text, ensure_ascii=False), f"'{text}'") for text in written]
+        for index in range(first - 1, len(self.text)):
+            lines = self.text[index : index + _EDGE_LINES]
+            found = (index, *written) not in self.found and not lines[0].lstrip().startswith("#")
+            if found and quoted and any(text in lines[0] for text in quoted[0]):
+                near_by = "\n".join(lines)
+                if all(any(text in near_by for text in other) for other in quoted[1:]):
+                    self.found.add((index, *written))
+                    return f"{self.path}:{index + 1}"
+        return known or str(self.path)
 
 
 def _key_places(path: str, lines: list[str]) -> dict[tuple[str, ...], str]:

@@ -20,7 +20,7 @@ from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.space_files import RuntimeFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from types import TracebackType
 
     from remotemedia.core.errors import ProcessCrashError
@@ -143,6 +143,10 @@ class Runtime:
     def open_space(self) -> tuple[RuntimeFiles, Space]:
         """Return the runtime's part of shared memory."""
         return self._state.open()
+
+    def closer(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Return what ends the runtime when nothing refers to it any more."""
+        return self._state.shutdown
 
     def next_name(self) -> str:
         """Return a name for a session's channels that no other session of this runtime has."""

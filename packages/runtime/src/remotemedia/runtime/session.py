@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +32,7 @@ from remotemedia.runtime.supervisor import SessionSupervisor
 from remotemedia.runtime.wiring import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from types import TracebackType
 
     from remotemedia.core.errors import NodeError, ProcessCrashError
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from remotemedia.runtime.supervisor import NodeStatus, Progress
 
 __all__ = ["OutputStream", "Session", "SessionMetrics", "SessionStatus"]
+
+_logger = logging.getLogger(__name__)
 
 State = Literal["new", "initializing", "ready", "running", "closed"]
 
@@ -92,6 +97,15 @@ class _Tap:
     bell: AsyncBell
     lock: anyio.Lock
 
+    def take(self) -> RuntimeData | None:
+        """Return the next item, or None if there is none yet; EndOfStream after the last."""
+        data = self.inlet.receive()
+        if data is not None:
+            data.port = self.ref.port.name
+        elif self.inlet.ended:
+            raise EndOfStream(str(self.ref))
+        return data
+
 
 class Session:
     """A running pipeline. Also an async context manager, under asyncio and trio.
@@ -128,6 +142,7 @@ class Session:
         self._taps: dict[str, _Tap] = {}
         self._crash_callbacks = list(self._runtime.crash_callbacks)
         self._error_callbacks: list[Callable[[NodeError], object]] = []
+        self._finalizer: weakref.finalize[Any, Any] | None = None
 
     # ---- life
 
@@ -152,6 +167,7 @@ class Session:
         self._state = "initializing"
         try:
             supervisor = await anyio.to_thread.run_sync(self._prepare)
+            self._check_open()  # cleanup() may have been called meanwhile
             box = EventBox()
             supervisor.on_progress = box.put
             await Background.shared().call(supervisor.initialize(), box, progress_callback)
@@ -159,6 +175,7 @@ class Session:
             with anyio.CancelScope(shield=True):
                 await self.cleanup()
             raise
+        self._check_open()
         self._state = "ready"
 
     async def start(self) -> None:
@@ -180,6 +197,8 @@ class Session:
         if self._supervisor is not None:
             with anyio.CancelScope(shield=True):
                 await Background.shared().call(self._supervisor.stop())
+            if self._finalizer is not None:
+                self._finalizer.detach()
         self._feeds.clear()
         self._taps.clear()
         if self._owns_runtime:
@@ -248,14 +267,11 @@ class Session:
         tap = self._tap(output)
         with anyio.move_on_after(timeout):
             async with tap.lock:
-                while True:
-                    data = tap.inlet.receive()
-                    if data is not None:
-                        data.port = tap.ref.port.name
-                        return data
-                    if tap.inlet.ended:
-                        raise EndOfStream(str(tap.ref))
+                while (data := tap.take()) is None:
                     await tap.bell.wait()
+                return data
+        if not tap.lock.locked() and (data := tap.take()) is not None:
+            return data  # with a timeout of 0, the first look
         raise ReceiveTimeout(str(tap.ref), timeout or 0.0)
 
     def stream(self, output: str | None = None) -> OutputStream:
@@ -269,7 +285,7 @@ class Session:
         Everything in flight is processed and delivered; then the outputs end.
         """
         feeds = self._feeds.values() if input is None else (self._feed(input),)
-        if self._state != "running":
+        if self._state != "running" or self._watched.is_over:
             raise self._not("running", "call start() first")
         for feed in feeds:
             async with feed.lock:
@@ -329,7 +345,7 @@ class Session:
         """Return what the node processes use."""
         memory: dict[str, float] = {}
         for node, status in (await self.get_status()).nodes.items():
-            if status.pid is not None:
+            if status.pid not in (None, os.getpid()):  # an inline node has no process of its own
                 try:
                     memory[node] = psutil.Process(status.pid).memory_info().rss / 2**20
                 except psutil.NoSuchProcess:
@@ -376,6 +392,10 @@ class Session:
         supervisor.on_node_error = self._error_callbacks
         self._supervisor = supervisor
         runtime.adopt(supervisor)
+        self._finalizer = weakref.finalize(
+            self, _abandon, supervisor, runtime.closer() if self._owns_runtime else None
+        )
+        self._finalizer.atexit = False  # the runtime's thread sees to that
         supervisor.check()
         for plan in wiring.application.outlets:
             room = AsyncBell(bells, plan.room)
@@ -395,16 +415,20 @@ class Session:
             raise self._not("initialized", "call initialize() first")
         return self._supervisor
 
+    def _check_open(self) -> None:
+        if self._state == "closed":
+            raise SessionClosed(f"session {self.session_id!r} was closed while it initialized")
+
     def _not(self, wanted: str, advice: str) -> SessionError:
         supervisor = self._supervisor
         if supervisor is not None and supervisor.error is not None:
             raise supervisor.error
-        if self._state == "closed":
+        if self._state == "closed" or (supervisor is not None and supervisor.is_over):
             return SessionClosed(f"session {self.session_id!r} is closed")
         return SessionError(f"session {self.session_id!r} is not {wanted}; {advice}")
 
     def _feed(self, name: str) -> _Feed:
-        if self._state != "running" or self._watched.error is not None:
+        if self._state != "running" or self._watched.is_over:
             raise self._not("running", "call start() first")
         return self._feeds[self._find(name, "input", {k: f.ref for k, f in self._feeds.items()})]
 
@@ -454,6 +478,22 @@ class OutputStream:
             return await self._session.receive(self._output)
         except EndOfStream:
             raise StopAsyncIteration from None
+
+
+def _abandon(
+    supervisor: SessionSupervisor, close_runtime: Callable[[], Coroutine[Any, Any, None]] | None
+) -> None:
+    """End a session that was dropped without `cleanup`."""
+    _logger.warning(
+        "session %r was dropped without cleanup(); its nodes are ended", supervisor.session_id
+    )
+
+    async def end() -> None:
+        await supervisor.stop()
+        if close_runtime is not None:
+            await close_runtime()
+
+    Background.shared().submit(end())
 
 
 def _ref(refs: tuple[PortRef, ...], name: str) -> PortRef:

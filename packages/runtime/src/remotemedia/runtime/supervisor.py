@@ -129,6 +129,11 @@ class SessionSupervisor:
         self._stopped: asyncio.Future[None] | None = None
         self._last_errors: dict[str, NodeError] = {}
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has failed or is stopped: nothing can be sent any more."""
+        return self._stopping or self.error is not None
+
     # ---- what the session asks for
 
     def check(self) -> list[NodeLaunch]:

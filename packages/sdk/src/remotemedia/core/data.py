@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -12,8 +13,6 @@ import numpy as np
 from remotemedia.core.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
@@ -40,6 +39,8 @@ class DataType(Enum):
     TENSOR = "tensor"
     JSON = "json"
     BYTES = "bytes"
+
+    __hash__ = object.__hash__  # members are unique; Enum's own is Python code, at each look-up
 
 
 class Metadata(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -239,7 +240,10 @@ class RuntimeData:
             transcript: The words spoken in it.
             port: The output port that it leaves by.
         """
-        array = samples if isinstance(samples, np.ndarray) else np.asarray(samples, np.float32)
+        try:
+            array = samples if isinstance(samples, np.ndarray) else np.asarray(samples, np.float32)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"audio samples must be numbers: {error}") from error
         if array.ndim == 2:
             channels = array.shape[1]
         elif channels > 1:
@@ -304,7 +308,7 @@ class RuntimeData:
         **extra: Any,  # noqa: ANN401 - open-ended metadata
     ) -> RuntimeData:
         """Make a tensor of one array, or of several named ones that travel as one message."""
-        payload = arrays if isinstance(arrays, np.ndarray) else dict(arrays)
+        payload = dict(arrays) if isinstance(arrays, Mapping) else arrays
         return cls(DataType.TENSOR, payload, metadata=TensorMetadata(extra=extra), port=port)
 
     @classmethod
@@ -374,7 +378,7 @@ class RuntimeData:
         if self.type is DataType.TEXT:
             return len(payload.encode())
         if self.type is DataType.BYTES:
-            return len(payload)
+            return payload.nbytes if isinstance(payload, memoryview) else len(payload)
         return len(msgspec.msgpack.encode(payload))
 
     @property
@@ -449,6 +453,8 @@ def _check_tensor(data: RuntimeData) -> None:
     for name, array in named.items():
         if not isinstance(name, str) or not isinstance(array, np.ndarray):
             raise DataError("a tensor is a numpy array, or a dict of named numpy arrays")
+        if not name and named is payload:
+            raise DataError("the name of an array in a tensor must not be empty")
         if array.dtype.kind not in "biufc":
             raise DataError(
                 f"arrays of dtype {array.dtype} can't be shared; use bool, int, float or complex"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal as _signal
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,6 +49,16 @@ def near(name: str, known: Iterable[str]) -> str:
 
 class RemoteMediaError(Exception):
     """The base of every error of RemoteMedia."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle attributes and text: arguments of `__init__` can't be had from `args`."""
+        return _restored, (self.__class__, self.args), self.__dict__
+
+
+def _restored(cls: type[RemoteMediaError], args: tuple[Any, ...]) -> RemoteMediaError:
+    error = cls.__new__(cls)
+    error.args = args
+    return error
 
 
 class DataError(RemoteMediaError, ValueError):

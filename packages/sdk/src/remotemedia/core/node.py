@@ -17,6 +17,7 @@ from remotemedia.core.data import (
     TensorMetadata,
     VideoMetadata,
 )
+from remotemedia.core.errors import DataError
 
 __all__ = ["MultiprocessNode", "NodeContext", "Output", "ProcessResult"]
 
@@ -172,14 +173,17 @@ class MultiprocessNode(ABC):
             port: The output that it will leave by.
         """
         payload = (
-            {name: _shape_only(s, np.dtype(d)) for name, (s, d) in shape.items()}
+            {name: _shape_only(s, d) for name, (s, d) in shape.items()}
             if isinstance(shape, Mapping)
-            else _shape_only(shape, np.dtype(dtype))
+            else _shape_only(shape, dtype)
         )
         blank = RuntimeData(DataType.TENSOR, payload, "", None, TensorMetadata(), port)
         return self._context.loan(blank)
 
 
-def _shape_only(shape: Sequence[int], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+def _shape_only(shape: Sequence[int], dtype: np.dtype[Any] | str) -> np.ndarray[Any, Any]:
     """Return an array that has a shape and a dtype and takes no memory for its elements."""
-    return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+    try:
+        return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"impossible shape {shape!r:.80} or dtype {dtype!r}: {error}") from error

@@ -8,7 +8,6 @@ says is believed before it was checked against the slice's length.
 from __future__ import annotations
 
 import struct
-from copy import copy
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Union
 
@@ -156,6 +155,13 @@ class Message:
             )
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise DataError(f"metadata can't be encoded: {error}") from error
+        if self._header not in _known:
+            try:
+                _check_header(self._header)
+            except WireError as error:  # here is where the mistake can be found
+                raise DataError(f"no receiver could read this: {error}") from error
+        if not (isinstance(data.timestamp, int) and -(2**63) <= data.timestamp < 2**63):
+            raise DataError(f"timestamp must be nanoseconds (int64), not {data.timestamp!r:.40}")
         at = (PREFIX_SIZE + len(self._header) + room + ALIGNMENT - 1) & -ALIGNMENT
         self.parts = [(part, at + offset) for part, offset in parts]
         self.payload_offset, self._payload_size = at, size
@@ -220,7 +226,10 @@ def _body(data: RuntimeData) -> Body:
         except UnicodeEncodeError as error:
             raise DataError(f"text can't be encoded as UTF-8: {error}") from error
     if data.type is DataType.BYTES:
-        return memoryview(data.payload).cast("B")
+        try:
+            return memoryview(data.payload).cast("B")
+        except TypeError as error:
+            raise DataError(f"bytes data needs one contiguous piece of memory: {error}") from error
     try:
         return _encoder.encode(data.payload)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -291,11 +300,11 @@ def decode(slice_: NDArray[np.uint8]) -> Received:
     if known.size > size:
         raise WireError(f"arrays of {known.size} bytes in a payload of {size}")
     try:
-        payload = _payload(known, slice_, view[offset : offset + size], offset)
+        payload = _payload(known, view, offset, size)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"malformed payload: {error}") from error
     data = RuntimeData.__new__(RuntimeData)  # what __init__ checks has been checked
-    data.type, data.payload, data.metadata = known.type, payload, copy(known.metadata)
+    data.type, data.payload, data.metadata = known.type, payload, known.metadata.__copy__()
     data.session_id, data.timestamp = known.session, timestamp
     data.port = data._loan = None  # noqa: SLF001 - the same package
     data._sequence = sequence  # noqa: SLF001
@@ -340,13 +349,14 @@ def _shape_only(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _payload(known: _Known, slice_: NDArray[np.uint8], body: memoryview, offset: int) -> Any:  # noqa: ANN401
+def _payload(known: _Known, view: memoryview, offset: int, size: int) -> Any:  # noqa: ANN401
     arrays = known.arrays
     if len(arrays) == 1 and not arrays[0][0]:
         _, dtype, shape, at = arrays[0]
-        return np.ndarray(shape, dtype, slice_, offset + at)
+        return np.ndarray(shape, dtype, view, offset + at)
     if arrays or known.type is DataType.TENSOR:
-        return {name: np.ndarray(s, d, slice_, offset + at) for name, d, s, at in arrays}
+        return {name: np.ndarray(s, d, view, offset + at) for name, d, s, at in arrays}
+    body = view[offset : offset + size]
     if known.type is DataType.TEXT:
         return str(body, "utf-8")
     if known.type is DataType.JSON:

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core import wire
-from remotemedia.runtime.channels.space import Space, write
+from remotemedia.core.errors import LoanError
+from remotemedia.runtime.channels.space import NoMemoryLeft, Space, write
 
 if TYPE_CHECKING:
     from remotemedia.core.wire import Message
@@ -79,8 +80,18 @@ class Writer:
         self._loan = getattr(publisher, "__loan_slice_uninit")  # noqa: B009 - would be mangled
 
     def take(self, nbytes: int) -> Any:  # noqa: ANN401 - iceoryx2 has no types
-        """Loan memory: a sample that `publish` sends, or that is given back when dropped."""
-        return self._loan(nbytes)
+        """Loan memory: a sample that `publish` sends, or that is given back when dropped.
+
+        Raises:
+            LoanError: Too many samples are out.
+        """
+        try:
+            return self._loan(nbytes)
+        except NoMemoryLeft as error:
+            raise LoanError(
+                f"output {self.channel.links[0].producer!r} has no memory left to lend ({error}): "
+                "arrays of loans that were dropped are still held"
+            ) from error
 
     def send(self, message: Message) -> None:
         """Write a message and send it, unless it is to be dropped for want of room."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,19 +29,14 @@ def check(context: click.Context, file: Path, *, as_json: bool) -> None:
     line are null where the place is not known), then {"event": "summary", "ok": …, "file": …,
     "nodes": …, "edges": …, "inputs": […], "outputs": […], "mistakes": …}.
     """
-    from remotemedia.runtime.pipeline_file import read_draft
-    from remotemedia.runtime.runtime import Runtime
+    from remotemedia.runtime.cli.checking import load_checked
 
-    problems: list[str] = []
     try:
-        pipeline, problems = read_draft(file)
-        graph = Runtime().check(pipeline)
+        _, _, graph = load_checked(file)
     except PipelineError as error:
-        problems += error.problems
+        _fail(context, file, error.problems, as_json=as_json)
     except ConfigError as error:
-        problems.append(str(error))
-    if problems:
-        _fail(context, file, problems, as_json=as_json)
+        _fail(context, file, (str(error),), as_json=as_json)
     if as_json:
         from remotemedia.runtime.cli.events import CheckSummary
 
@@ -61,13 +55,15 @@ def check(context: click.Context, file: Path, *, as_json: bool) -> None:
         click.echo(f"ok: {file}: {_describe(graph)}")
 
 
-def _fail(context: click.Context, file: Path, problems: list[str], *, as_json: bool) -> NoReturn:
-    problems = sorted(dict.fromkeys(problems), key=lambda problem: _place(problem)[1] or 0)
+def _fail(
+    context: click.Context, file: Path, problems: tuple[str, ...], *, as_json: bool
+) -> NoReturn:
     if as_json:
+        from remotemedia.runtime.cli.checking import place_of
         from remotemedia.runtime.cli.events import CheckSummary, Mistake
 
         for problem in problems:
-            _print(Mistake(*_place(problem)))
+            _print(Mistake(*place_of(problem)))
         _print(CheckSummary(ok=False, file=str(file), mistakes=len(problems)))
     else:
         for problem in problems:
@@ -75,11 +71,6 @@ def _fail(context: click.Context, file: Path, problems: list[str], *, as_json: b
         count = len(problems)
         click.echo(f"{file}: {count} mistake{'s' * (count > 1)}", err=True)
     context.exit(2)
-
-
-def _place(problem: str) -> tuple[str | None, int | None, str]:
-    found = re.fullmatch(r"(.+?):(\d+): (.*)", problem, re.DOTALL)
-    return (found[1], int(found[2]), found[3]) if found else (None, None, problem)
 
 
 def _print(event: Event) -> None:

@@ -248,7 +248,7 @@ class CheckSummary(Event, frozen=True, kw_only=True, tag="summary"):
 
 def output_event(ref: PortRef, data: RuntimeData, at: float) -> OutputEvent:
     """Describe an item that came from an output."""
-    node, port, meta, at = ref.node, ref.port.name, data.metadata, round(at, 6)
+    node, port, meta = ref.node, ref.port.name, data.metadata
     kind = data.type.value
     if data.type is DataType.TEXT:
         return TextOutput(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
@@ -17,6 +16,8 @@ __all__ = ["main"]
 
 def _print_version(context: click.Context, _option: click.Parameter, wanted: object) -> None:
     if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
         try:
             number = version("remotemedia-runtime")
         except PackageNotFoundError:

@@ -6,6 +6,7 @@ import signal
 import traceback
 from typing import TYPE_CHECKING
 
+from remotemedia.core import errors
 from remotemedia.core.errors import (
     ConfigError,
     InitTimeout,
@@ -77,10 +78,11 @@ def error_event(
 def _message(error: BaseException, *, debug: bool) -> str:
     if isinstance(error, NodeError):
         lines = [error.summary]
+        explained = error.remote_type in errors.__all__  # says itself what is wrong
         place = _last_place(error.remote_traceback)
-        if place:
+        if place and not explained:
             lines.append(f"  {place}")
-        if not debug:
+        if not (debug or explained):
             lines.append("  --debug shows the whole traceback")
         return _on_one_screen("\n".join(lines))
     if isinstance(error, InitTimeout):

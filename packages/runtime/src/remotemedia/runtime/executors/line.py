@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,6 +40,7 @@ def init_message(
         outputs={port.name: port.type for port in spec.outputs},
         paths=node.type.paths,
         more_paths=more_paths,
+        arguments=tuple(sys.argv[1:]) if spec.target.startswith("__main__:") else (),
         on_error=node.on_error,
         endpoint=launch.endpoint,
         room=launch.room,

@@ -54,7 +54,7 @@ class Template:
         self._output: deque[str] = OutputLog.new_buffer()
         self._environment: dict[str, str] = {}
         self._ready: asyncio.Future[None] | None = None
-        self._asked: deque[asyncio.Future[int]] = deque()
+        self._asked: deque[asyncio.Future[Fork]] = deque()
         self._forks: dict[int, Fork] = {}
         self._process: subprocess.Popen[bytes]
         self._requests: socket.socket
@@ -103,17 +103,16 @@ class Template:
         body = msgspec.msgpack.encode(
             msg.SpawnRequest(f"rm:{node_id}"[:15], changes, directory)
         )
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Fork] = asyncio.get_running_loop().create_future()
         self._asked.append(answer)
         try:
             socket.send_fds(self._requests, [msg.FRAME_HEAD.pack(len(body))], fds)
             self._requests.sendall(body)
-            pid = await answer
+            return await answer
+        except _CannotFork as error:
+            raise ProcessSpawnError(node_id, f"can't fork: {error}") from error
         except (OSError, _Ended) as error:
             raise ProcessSpawnError(node_id, f"the template process has ended: {error}") from error
-        if pid < 0:
-            raise ProcessSpawnError(node_id, f"can't fork: {os.strerror(-pid)}")
-        return self._forks[pid]
 
     async def close(self) -> None:
         """End it, and with it every process that it has forked."""
@@ -176,11 +175,13 @@ class Template:
         if kind == msg.READY and self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
         elif kind == msg.SPAWNED:
-            if pid > 0:
-                self._forks[pid] = Fork(pid)
             answer = self._asked.popleft()
-            if not answer.done():
-                answer.set_result(pid)
+            if pid > 0:  # it may have ended before whoever asked is running again
+                fork = self._forks[pid] = Fork(pid)
+                if not answer.done():
+                    answer.set_result(fork)
+            elif not answer.done():
+                answer.set_exception(_CannotFork(os.strerror(-pid)))
         elif kind == msg.EXITED:
             self._forks.pop(pid).status.set_result(status)
 
@@ -210,6 +211,10 @@ async def _exited(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Ended(Exception):
+    pass
+
+
+class _CannotFork(Exception):
     pass
 
 

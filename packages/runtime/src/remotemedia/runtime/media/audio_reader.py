@@ -53,7 +53,7 @@ class AudioReader:
             raise MediaError(path, "holds no audio")
 
     def read(self, frames: int) -> NDArray[np.float32]:
-        """Return the next frames as float32 in −1…1; fewer at the end, none after it.
+        """Return the next frames as float32 from -1 to 1; fewer at the end, none after it.
 
         Returns:
             `(frames,)` for one channel, `(frames, channels)` for more.

@@ -9,7 +9,15 @@ from typing import Literal
 
 from remotemedia.core.errors import RemoteMediaError
 
-__all__ = ["AUDIO_FORMATS", "STANDARD_STREAM", "TEXT_SUFFIXES", "Draft", "MediaError", "check_readable", "kind_of"]
+__all__ = [
+    "AUDIO_FORMATS",
+    "STANDARD_STREAM",
+    "TEXT_SUFFIXES",
+    "Draft",
+    "MediaError",
+    "check_readable",
+    "kind_of",
+]
 
 #: Audio formats of libsndfile by the extension of a file's name.
 AUDIO_FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}

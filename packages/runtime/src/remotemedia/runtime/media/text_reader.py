@@ -1,4 +1,4 @@
-"""Reading text line by line, from a file or from standard input, without blocking the event loop."""
+"""Reading lines of text, from a file or from standard input, without blocking the event loop."""
 
 from __future__ import annotations
 

@@ -168,7 +168,12 @@ class NodeHost:
         self._progress("loading", 0.0, "importing")
         init = self._init
         cls = load_node_class(
-            init.target, init.source, init.type_name, init.paths, init.more_paths
+            init.target,
+            init.source,
+            init.type_name,
+            init.paths,
+            init.more_paths,
+            init.arguments,
         )
         node = self._node = cls.__new__(cls)
         node.node_id, node.session_id = init.node_id, init.session_id

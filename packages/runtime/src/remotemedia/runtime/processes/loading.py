@@ -49,6 +49,7 @@ def load_node_class(
     type_name: str,
     paths: Sequence[str] = (),
     more_paths: Sequence[str] = (),
+    arguments: Sequence[str] = (),
 ) -> type[MultiprocessNode]:
     """Import a node's class.
 
@@ -58,6 +59,7 @@ def load_node_class(
         type_name: The node type, to find the class by what the module registered.
         paths: Where modules are looked for first.
         more_paths: Where they are looked for last.
+        arguments: What a script finds in `sys.argv`.
 
     Raises:
         PluginError: The module has no such class, or it is no node.
@@ -66,7 +68,7 @@ def load_node_class(
     sys.path += [path for path in more_paths if path not in sys.path]
     module_name, _, class_name = target.partition(":")
     if module_name == "__main__" and source:
-        _run_script(source)
+        _run_script(source, arguments)
         module = sys.modules[_SCRIPT_MODULE]
     else:
         module = _import(module_name, source)
@@ -100,7 +102,7 @@ def _import(name: str, source: str) -> Any:  # noqa: ANN401
     return module
 
 
-def _run_script(path: str) -> None:
+def _run_script(path: str, arguments: Sequence[str]) -> None:
     """Run the application's script up to its first session."""
     global _loading_script  # noqa: PLW0603 - one script in one process
     spec = importlib.util.spec_from_file_location(_SCRIPT_MODULE, path)
@@ -108,10 +110,20 @@ def _run_script(path: str) -> None:
         raise ModuleNotFoundError(f"the script {path} can't be loaded")
     module = importlib.util.module_from_spec(spec)
     sys.modules[_SCRIPT_MODULE] = module
+    sys.argv = [path, *arguments]
     _loading_script = True
     try:
         spec.loader.exec_module(module)
-    except ScriptReachedSession:
-        pass
+    except BaseException as error:
+        if not _is_end_of_script(error):
+            raise
     finally:
         _loading_script = False
+
+
+def _is_end_of_script(error: BaseException) -> bool:
+    """Say whether it is `ScriptReachedSession`, also one that went through task groups."""
+    if isinstance(error, ScriptReachedSession):
+        return True
+    inner = getattr(error, "exceptions", ())  # those of a BaseExceptionGroup
+    return bool(inner) and all(map(_is_end_of_script, inner))

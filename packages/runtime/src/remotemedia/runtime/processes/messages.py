@@ -139,6 +139,7 @@ class Init(_Message, tag="init"):
         outputs: Names and types of the output ports.
         paths: Put before `sys.path`.
         more_paths: Put after it: what the application itself can import from.
+        arguments: The application's own, where the node is defined in its script.
         on_error: What an exception in `process` does: `stop` or `continue`.
         endpoint: The channels.
         room: The bell that is rung when a consumer has taken something.
@@ -155,6 +156,7 @@ class Init(_Message, tag="init"):
     outputs: dict[str, str]
     paths: tuple[str, ...]
     more_paths: tuple[str, ...]
+    arguments: tuple[str, ...]
     on_error: Literal["stop", "continue"]
     endpoint: Endpoint
     room: int

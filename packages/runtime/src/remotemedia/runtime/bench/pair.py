@@ -1,0 +1,161 @@
+"""Two processes that play ping-pong over a transport: the baseline, and the other systems."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Literal
+
+from remotemedia.runtime.processes.child import die_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.connection import Connection
+
+    from remotemedia.runtime.bench.payload import Mode
+
+__all__ = ["End", "Pair", "Transport"]
+
+Side = Literal["near", "far"]
+_END_SECS = 5.0
+
+
+class End(ABC):
+    """One end of a transport, in the process that uses it. Everything blocks."""
+
+    @abstractmethod
+    def send(self, size: int, mode: Mode) -> None:
+        """Send a message of this many bytes."""
+
+    @abstractmethod
+    def receive(self) -> None:
+        """Wait for a message, and read one value in each of its pages."""
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+class Transport(ABC):
+    """A way between two processes. Travels to both of them, so it holds only what can.
+
+    Attributes:
+        name: What tables and plots call it.
+        modes: How it can send.
+    """
+
+    name: str
+    modes: tuple[Mode, ...]
+
+    @abstractmethod
+    def open(self, side: Side) -> End:
+        """Open one end; the other one opens at the same time, in another process."""
+
+
+class Pair:
+    """Runs both ends of a transport.
+
+    Args:
+        transport: The way between them.
+        context: What starts the processes; a transport may need its own objects made by it.
+        pin: The CPUs that the two processes may run on; None leaves it to the scheduler.
+    """
+
+    def __init__(
+        self, transport: Transport, context: Any = None, pin: Sequence[int] | None = None  # noqa: ANN401
+    ) -> None:
+        self.name, self.modes = transport.name, transport.modes
+        context = context or multiprocessing.get_context("spawn")
+        self._lines: list[Connection] = []
+        self._processes: list[Any] = []
+        for side, cpu in zip(("near", "far"), pin or (None, None)):
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=_live, args=(transport, side, theirs, os.getpid(), cpu), daemon=True
+            )
+            process.start()
+            theirs.close()
+            self._lines.append(ours)
+            self._processes.append(process)
+        for line in self._lines:
+            line.recv()  # it is open
+
+    def ping(self, size: int, mode: Mode, count: int) -> list[int]:
+        """Send a message there and back, again and again; returns half of each time, in ns."""
+        return [ns // 2 for ns in self._order("ping", size, mode, count)]
+
+    def stream(self, size: int, mode: Mode, count: int) -> float:
+        """Send messages one way; returns seconds from the first until the last was read."""
+        return float(self._order("stream", size, mode, count))
+
+    def close(self) -> None:
+        """End both processes."""
+        for line in self._lines:
+            line.close()
+        for process in self._processes:
+            process.join(_END_SECS)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            process.close()
+
+    def _order(self, *order: object) -> Any:  # noqa: ANN401
+        for line in reversed(self._lines):
+            line.send(order)
+        return [line.recv() for line in self._lines][0]
+
+
+def _live(
+    transport: Transport, side: Side, line: Connection, parent: int, cpu: int | None
+) -> None:
+    die_with_parent(parent)
+    if cpu is not None:
+        os.sched_setaffinity(0, [cpu])
+    end = transport.open(side)
+    line.send("open")
+    try:
+        while True:
+            what, size, mode, count = line.recv()
+            line.send(_GAMES[what, side](end, size, mode, count))
+    except EOFError:
+        end.close()
+
+
+def _ping(end: End, size: int, mode: Mode, count: int) -> list[int]:
+    times = []
+    for _ in range(count):
+        began = time.perf_counter_ns()
+        end.send(size, mode)
+        end.receive()
+        times.append(time.perf_counter_ns() - began)
+    return times
+
+
+def _pong(end: End, size: int, mode: Mode, count: int) -> None:
+    for _ in range(count):
+        end.receive()
+        end.send(size, mode)
+
+
+def _stream(end: End, size: int, mode: Mode, count: int) -> float:
+    began = time.perf_counter()
+    for _ in range(count):
+        end.send(size, mode)
+    end.receive()  # everything was read
+    return time.perf_counter() - began
+
+
+def _drain(end: End, size: int, mode: Mode, count: int) -> None:
+    del size
+    for _ in range(count):
+        end.receive()
+    end.send(1, mode)
+
+
+_GAMES: dict[tuple[str, Side], Any] = {
+    ("ping", "near"): _ping,
+    ("ping", "far"): _pong,
+    ("stream", "near"): _stream,
+    ("stream", "far"): _drain,
+}

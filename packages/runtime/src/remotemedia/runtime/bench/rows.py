@@ -1,0 +1,134 @@
+"""The rows that benchmarks give: `--json` prints each as an object, tables as a line."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["IdleRow", "LatencyRow", "NodeRow", "SpawnRow", "ThroughputRow", "median", "percentile"]
+
+
+class _Row(msgspec.Struct, frozen=True, tag_field="benchmark"):
+    pass
+
+
+class LatencyRow(_Row, frozen=True, tag="latency"):
+    """What a hop costs, one way.
+
+    Attributes:
+        system: What carried it.
+        size: Bytes of a message.
+        mode: `copied` or `in place`.
+        p50_us: The median of the rounds' medians, in microseconds.
+        p99_us: The slowest of a hundred, over all rounds.
+        first_us: The first message after the start; null where that was not measured.
+        raw_p50_us: The same median for raw iceoryx2, in the same rounds.
+        ratio: `p50_us` / `raw_p50_us`.
+        messages: How many messages were measured.
+    """
+
+    system: str
+    size: int
+    mode: str
+    p50_us: float
+    p99_us: float
+    first_us: float | None
+    raw_p50_us: float | None
+    ratio: float | None
+    messages: int
+
+
+class ThroughputRow(_Row, frozen=True, tag="throughput"):
+    """What goes through, one way and lossless.
+
+    Attributes:
+        system: What carried it.
+        size: Bytes of a message.
+        mode: `copied` or `in place`.
+        messages_per_s: Messages in a second; the median of the rounds.
+        gb_per_s: The same in gigabytes (10⁹ bytes) in a second.
+        raw_messages_per_s: The same for raw iceoryx2, in the same rounds.
+        ratio: `messages_per_s` / `raw_messages_per_s`.
+    """
+
+    system: str
+    size: int
+    mode: str
+    messages_per_s: float
+    gb_per_s: float
+    raw_messages_per_s: float | None
+    ratio: float | None
+
+
+class SpawnRow(_Row, frozen=True, tag="spawn"):
+    """How long a session takes to be ready.
+
+    Attributes:
+        what: What was started.
+        nodes: How many nodes.
+        p50_ms: The median, in milliseconds.
+        worst_ms: The slowest.
+        baseline_ms: `python -c "import numpy, iceoryx2"`, in the same rounds.
+        ratio: `p50_ms` / `baseline_ms`.
+    """
+
+    what: str
+    nodes: int
+    p50_ms: float
+    worst_ms: float
+    baseline_ms: float
+    ratio: float
+
+
+class IdleRow(_Row, frozen=True, tag="idle"):
+    """What an idle pipeline uses.
+
+    Attributes:
+        nodes: How many nodes.
+        seconds: How long it was watched.
+        cpu_percent: Of one core, all its processes and the application together.
+        memory_mb: Proportional memory (PSS) of its node processes, in MiB.
+    """
+
+    nodes: int
+    seconds: float
+    cpu_percent: float
+    memory_mb: float
+
+
+class NodeRow(_Row, frozen=True, tag="pipeline"):
+    """Where a pipeline's time goes, for one node.
+
+    Attributes:
+        node: The node; empty for the whole pipeline.
+        received: Messages that it took.
+        moving_us: Median time of a message from being written to being taken. That includes
+            waiting in the queue while the node computes.
+        cpu_s: Processor time that its process used.
+        blocked_s: How long it waited for room at its outputs.
+        first_s: From the end of the input until its first message was sent; for the whole
+            pipeline until the application had received one. Null where it was before the end.
+    """
+
+    node: str
+    received: int
+    moving_us: float
+    cpu_s: float
+    blocked_s: float
+    first_s: float | None
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median."""
+    return float(statistics.median(values))
+
+
+def percentile(values: Sequence[float], q: float) -> float:
+    """Return the value that a share `q` of all does not exceed."""
+    ordered = sorted(values)
+    return float(ordered[min(int(len(ordered) * q), len(ordered) - 1)])

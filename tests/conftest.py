@@ -1,0 +1,201 @@
+"""Every test leaves the machine as it found it, and this checks that it does."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+_SHM = Path("/dev/shm")  # noqa: S108 - where Linux has POSIX shared memory
+_SETTLED_WITHIN_SECS = 5.0
+_LOOK_AGAIN_SECS = 0.02
+# One loop watches over all sessions of a process and lives as long as it does; trio keeps idle
+# threads for later.
+_SHARED_THREADS = ("thread remotemedia-runtime", "thread Trio thread")
+_FAILED = pytest.StashKey[bool]()
+
+
+@dataclass
+class _Machine:
+    """What belongs to this test run, among everything else that runs on the machine.
+
+    Attributes:
+        tmp: The run's own TMPDIR: processes are told by it, and runtimes keep their files there.
+        programs: Processes that tests have started, for the names of shared memory.
+    """
+
+    tmp: Path
+    programs: set[int] = field(default_factory=lambda: {os.getpid()})
+
+    def processes(self) -> dict[str, int]:
+        found = {}
+        for process in psutil.process_iter():
+            try:
+                ours = process.pid != os.getpid() and str(self.tmp) in (
+                    process.environ().get("TMPDIR"),
+                )
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found[f"process {process.pid} {' '.join(process.cmdline())}"] = process.pid
+            except psutil.Error:
+                continue
+        for child in psutil.Process().children(recursive=True):
+            found.setdefault(f"child process {child.pid} {child.name()}", child.pid)
+        return found
+
+    def files(self) -> set[str]:
+        shm = set()
+        for path in _SHM.glob(f"rm{os.getuid()}_*"):
+            pid = path.name.split("_")[1]
+            if pid.isdigit() and int(pid) in self.programs:
+                shm.add(str(path))
+        return shm | {str(p) for p in (self.tmp / f"remotemedia-{os.getuid()}").glob("*")}
+
+    @staticmethod
+    def descriptors() -> set[str]:
+        found = set()
+        for link in Path("/proc/self/fd").iterdir():
+            try:
+                found.add(f"descriptor {link.name} of {link.readlink()}")
+            except FileNotFoundError:  # the one of this listing
+                continue
+        return found
+
+    @staticmethod
+    def threads() -> set[str]:
+        names = (f"thread {thread.name}" for thread in threading.enumerate())
+        return {name for name in names if not name.startswith(_SHARED_THREADS)}
+
+    def everything(self) -> set[str]:
+        return {*self.processes(), *self.files(), *self.descriptors(), *self.threads()}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Machine]:
+    """Give the run a TMPDIR of its own, so that what it leaves can be told from other runs'."""
+    tmp = tmp_path_factory.mktemp("tmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp))
+        patch.setattr(tempfile, "tempdir", None)
+        _start_shared_thread()
+        yield _Machine(tmp)
+
+
+def _start_shared_thread() -> None:
+    """Start what stays for the whole run before anything is compared."""
+    from remotemedia.runtime.background import Background
+
+    Background.shared()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Note whether the test itself has failed, for `nothing_left`."""
+    report = yield
+    if report.when != "teardown":
+        item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(machine: _Machine, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves processes, threads, descriptors or files behind."""
+    before = machine.everything()
+    yield
+    if request.node.stash.get(_FAILED, False):  # its traceback keeps alive what it has used
+        _remove(machine, machine.everything() - before)
+        return
+    deadline = time.monotonic() + _SETTLED_WITHIN_SECS
+    while left := machine.everything() - before:
+        if time.monotonic() > deadline:
+            _remove(machine, left)
+            pytest.fail("left behind:\n" + "\n".join(sorted(left)))
+        gc.collect()
+        time.sleep(_LOOK_AGAIN_SECS)
+
+
+def _remove(machine: _Machine, left: set[str]) -> None:
+    """Let the tests that follow not suffer from what this one has left."""
+    for name, pid in machine.processes().items():
+        if name in left:
+            with contextlib.suppress(psutil.Error):
+                psutil.Process(pid).kill()
+    for name in left:
+        if name.startswith("/dev/shm/"):  # noqa: S108
+            Path(name).unlink(missing_ok=True)
+
+
+@dataclass
+class Program:
+    """A Python program that a test has started."""
+
+    process: subprocess.Popen[str]
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def line(self) -> str:
+        """Return the next line that it prints; the test's timeout is the deadline."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n")
+
+    def result(self, timeout: float = 15.0) -> tuple[int, str]:
+        """Wait for its end; returns its exit code and the rest of its output."""
+        output, _ = self.process.communicate(timeout=timeout)
+        return self.process.returncode, output
+
+
+@pytest.fixture
+def start_program(machine: _Machine, tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Start source text as a script of its own, in a directory of its own."""
+    started: list[Program] = []
+
+    def start(source: str, *arguments: str, name: str = "program.py", **options: Any) -> Program:
+        path = tmp_path / name
+        path.write_text(source, encoding="utf-8")
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, str(path), *arguments],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            **options,
+        )
+        machine.programs.add(process.pid)
+        started.append(Program(process))
+        return started[-1]
+
+    yield start
+    for program in started:
+        program.process.kill()
+        program.process.wait()
+        if program.process.stdout is not None:
+            program.process.stdout.close()
+
+
+@pytest.fixture
+def run_program(start_program: Callable[..., Program]) -> Callable[..., str]:
+    """Run source text as a script, and return what it prints; it must succeed."""
+
+    def run(source: str, *arguments: str, **options: Any) -> str:
+        code, output = start_program(source, *arguments, **options).result()
+        assert code == 0, output
+        return output
+
+    return run

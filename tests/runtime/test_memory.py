@@ -1,0 +1,244 @@
+"""Shared memory: what is written in place, what is read-only, and for how long it stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from remotemedia.core.data import RuntimeData
+from remotemedia.core.errors import NodeError, ProcessCrashError
+from remotemedia.runtime import Session
+from remotemedia.runtime.channels.bell import AsyncBell, Bells
+from remotemedia.runtime.channels.inlet import Inlet
+from remotemedia.runtime.channels.ledger import Ledger
+from remotemedia.runtime.channels.outlet import Outlet
+from remotemedia.runtime.channels.plan import Channel, InletPlan, Link, OutletPlan
+from remotemedia.runtime.channels.space import Space
+from remotemedia.runtime.space_files import RuntimeFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from remotemedia.runtime import Pipeline
+
+pytestmark = pytest.mark.anyio
+
+
+class Ends:
+    """Both ends of one edge, in this process."""
+
+    def __init__(self, space: Space, capacity: int = 8, policy: Any = "block") -> None:
+        self.bells, self.ledger = Bells.create(2), Ledger.create(1)
+        link = Link(0, "a_to_b", "a.output", "b.input", policy, capacity, 1)
+        channel = Channel("edge", policy == "drop_oldest", (link,), 10_000_000)
+        room = AsyncBell(self.bells, 0)
+        plan = OutletPlan("output", 0, (channel,))
+        self.outlet = Outlet(space, plan, self.ledger, self.bells, room)
+        self.inlet = Inlet(
+            space, InletPlan("input", "any", link, channel, 0), self.ledger, self.bells
+        )
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    files = RuntimeFiles.create()
+    made = Ends(Space(str(files.root), files.prefix))
+    yield made
+    made.ledger.close()
+    vars(made).clear()  # pytest keeps it a little longer
+    files.remove()
+
+
+def blank(size: int) -> RuntimeData:
+    return RuntimeData.tensor(np.broadcast_to(np.zeros((), np.uint8), (size,)))
+
+
+def address(data: RuntimeData) -> int:
+    return int(data.as_numpy().ctypes.data)
+
+
+# ---- loans, seen from both ends in one process
+
+
+async def test_a_loan_is_sent_without_a_copy(ends: Ends) -> None:
+    loan = ends.outlet.loan(blank(1000))
+    memory = loan.as_numpy()
+    memory[:] = 7
+    await ends.outlet.send(loan)
+    got = ends.inlet.receive()
+    assert got is not None
+    # Both ends have mapped the same file: where it lies in it is told by what is written there.
+    assert (got.as_numpy() == 7).all()
+    assert _offset_in_file(got) == _offset_in_file(loan)
+    del got, loan, memory
+
+
+def _offset_in_file(data: RuntimeData) -> tuple[str, int]:
+    """Return the file of an array's memory, and where in it the array begins."""
+    at = address(data)
+    with open("/proc/self/maps", encoding="utf-8") as maps:  # noqa: ASYNC230, PTH123
+        for line in maps:
+            span, _, offset, _, _, *name = line.split(maxsplit=5)
+            start, end = (int(part, 16) for part in span.split("-"))
+            if start <= at < end:
+                return name[0], at - start + int(offset, 16)
+    raise AssertionError("the array is not in mapped memory")
+
+
+async def test_a_loan_can_not_be_written_any_more_once_it_is_sent(ends: Ends) -> None:
+    loan = ends.outlet.loan(blank(10))
+    await ends.outlet.send(loan)
+    with pytest.raises(ValueError, match="read-only"):
+        loan.as_numpy()[:] = 1
+
+
+async def test_loans_that_are_dropped_are_given_back(ends: Ends) -> None:
+    for _ in range(5000):
+        ends.outlet.loan(blank(1000))
+    ends.outlet.check_loans()
+
+
+async def test_what_was_received_is_read_only(ends: Ends) -> None:
+    await ends.outlet.send(RuntimeData.tensor({"a": np.zeros(3), "b": np.zeros(3)}))
+    got = ends.inlet.receive()
+    assert got is not None
+    for array in got.payload.values():
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 1
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            array.flags.writeable = True
+
+
+# ---- loans in nodes
+
+
+async def test_a_node_fills_loaned_memory(chain: Callable[..., Pipeline]) -> None:
+    async with Session("s", chain("InPlace")) as session:
+        for frames in (0, 1, 100, 100_000, 3):
+            await session.send("a", frames)
+            array = (await session.receive("a")).as_numpy()
+            assert array.shape == (frames,)
+            assert (array == 0.25).all()
+
+
+async def test_every_kind_of_loan_arrives(chain: Callable[..., Pipeline]) -> None:
+    async with Session("s", chain("AllLoans")) as session:
+        await session.send("a", 1)
+        audio, video, tensor = [await session.receive("a") for _ in range(3)]
+    assert (audio.as_numpy() == 7).all()
+    assert audio.as_numpy().shape == (8, 2)
+    assert (video.as_numpy() == 8).all()
+    assert video.metadata.format == "gray8"
+    assert (tensor.as_numpy("a") == 9).all()
+    assert tensor.as_numpy("b") == 1j
+
+
+async def test_thousands_of_loans_can_be_dropped(chain: Callable[..., Pipeline]) -> None:
+    async with Session("s", chain("DropsLoans")) as session:
+        for _ in range(3):
+            await session.send("a", 2000)
+            assert (await session.receive("a")).as_numpy().sum() == 100
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ("KeepsLoan", r"1 loan\(s\) of output 'output' were neither returned nor dropped"),
+        ("SendsLoanTwice", "this loan of output 'output' was sent already"),
+        ("ManyLoans", "loans of output 'output' are out"),
+        ("KeepsArrayOfLoan", "output 'a.output' has no memory left to lend"),
+    ],
+)
+async def test_breaking_the_rules_of_loans_is_an_error_that_says_which(
+    chain: Callable[..., Pipeline], node: str, message: str
+) -> None:
+    async with Session("s", chain(node)) as session:
+        await session.send("a", 1)
+        with pytest.raises(NodeError, match=message) as caught:
+            while True:
+                await session.receive("a")
+    assert caught.value.remote_type == "LoanError"
+
+
+@pytest.mark.parametrize("length", [1, 100, 100_000])
+async def test_metadata_may_be_added_to_a_loan(
+    chain: Callable[..., Pipeline], length: int
+) -> None:
+    async with Session("s", chain("LoanWithMoreMetadata")) as session:
+        await session.send("a", length)
+        got = await session.receive("a")
+        assert got.metadata.extra == {"note": "x" * length}
+        assert (got.as_numpy() == 0.5).all()
+
+
+async def test_writing_into_an_input_is_an_error_of_the_node(
+    chain: Callable[..., Pipeline],
+) -> None:
+    async with Session("s", chain("WritesInput")) as session:
+        await session.send("a", np.zeros(3))
+        with pytest.raises(NodeError, match="read-only"):
+            await session.receive("a")
+
+
+# ---- how long it stays
+
+
+async def test_inputs_that_are_kept_stay_valid_and_do_not_wedge_the_channel(
+    chain: Callable[..., Pipeline],
+) -> None:
+    async with Session("s", chain("KeepsInputs")) as session:
+        for number in range(1200):
+            await session.send("a", np.full(100, number, np.int64))
+            assert (await session.receive("a")).payload is True
+
+
+async def test_outputs_that_are_kept_stay_valid_also_when_the_sender_was_killed(
+    chain: Callable[..., Pipeline],
+) -> None:
+    kept = []
+    async with Session("s", chain("Echo")) as session:
+        for number in range(1200):
+            await session.send("a", np.full(100, number, np.int64))
+            kept.append((await session.receive("a")).as_numpy())
+        pid = (await session.get_status()).nodes["a"].pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ProcessCrashError):
+            await session.receive("a")
+    assert all((array == number).all() for number, array in enumerate(kept))
+
+
+async def test_large_outputs_that_are_kept_do_not_wedge_the_channel(
+    chain: Callable[..., Pipeline],
+) -> None:
+    kept = []
+    async with Session("s", chain("Echo")) as session:
+        for number in range(40):
+            await session.send("a", np.full(10_000_000, number, np.uint8))
+            kept.append((await session.receive("a")).as_numpy())
+    assert [int(array[-1]) for array in kept] == list(range(40))
+
+
+async def test_a_part_of_an_array_keeps_it_alive(chain: Callable[..., Pipeline]) -> None:
+    async with Session("s", chain("Echo")) as session:
+        await session.send("a", np.arange(1000))
+        part = (await session.receive("a")).as_numpy()[500:502]
+        for _ in range(300):
+            await session.send("a", np.zeros(1000))
+            await session.receive("a")
+    assert part.tolist() == [500, 501]
+
+
+async def test_memory_that_is_let_go_after_the_session_is_no_error(
+    chain: Callable[..., Pipeline],
+) -> None:
+    """Its finalizers run when nobody listens to the session's bells any more."""
+    async with Session("s", chain("Burst")) as session:
+        await session.send("a", 1000)
+        kept = [await session.receive("a") for _ in range(20)]
+    assert len(kept) == 20
+    del kept

@@ -1,0 +1,71 @@
+"""Ports: which one a name means, and which may be connected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from remotemedia.core.ports import PORT_TYPES, Port, match_port
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TEXT_AND_AUDIO = (Port("text", "text"), Port("audio", "audio"))
+SUFFIXED = (Port("text_out", "text"), Port("audio_out", "audio"))
+
+
+@pytest.mark.parametrize(
+    ("name", "ports", "side", "meant"),
+    [
+        # the three spellings of the quick start, on nodes that declare nothing
+        ("text_out", [Port("output")], "output", "output"),
+        ("text_in", [Port("input")], "input", "input"),
+        ("text", [Port("output")], "output", "output"),
+        ("output", [Port("output")], "output", "output"),
+        ("input", [Port("input")], "input", "input"),
+        # and on nodes that declare one typed port
+        ("text_out", [Port("text", "text")], "output", "text"),
+        ("text", [Port("text_out", "text")], "output", "text_out"),
+        ("output", [Port("transcript", "text")], "output", "transcript"),
+        ("text", [Port("transcript", "text")], "output", "transcript"),
+        ("text_out", [Port("transcript", "text")], "output", "transcript"),
+        ("input", [Port("samples", "audio")], "input", "samples"),
+        ("audio_in", [Port("samples", "audio")], "input", "samples"),
+        # several ports: the name, or the name with the suffix
+        ("text", TEXT_AND_AUDIO, "output", "text"),
+        ("text_out", TEXT_AND_AUDIO, "output", "text"),
+        ("text", SUFFIXED, "output", "text_out"),
+        ("audio_out", SUFFIXED, "output", "audio_out"),
+        # an exact name is preferred
+        ("text", [Port("text_out"), Port("text")], "output", "text"),
+        ("text_out", [Port("text"), Port("text_out")], "output", "text_out"),
+        # what is meant by none
+        ("output", TEXT_AND_AUDIO, "output", None),
+        ("video", TEXT_AND_AUDIO, "output", None),
+        ("audio", [Port("transcript", "text")], "output", None),
+        ("input", [Port("output")], "output", None),
+        ("text_in", [Port("text_out", "text")], "output", None),
+        ("anything", [Port("output")], "output", None),
+        ("", [Port("output")], "output", None),
+        ("output", [], "output", None),
+    ],
+)
+def test_a_name_means_a_port(
+    name: str, ports: Sequence[Port], side: Literal["input", "output"], meant: str | None
+) -> None:
+    found = match_port(name, ports, side)
+    assert (found and found.name) == meant
+
+
+@pytest.mark.parametrize("one", PORT_TYPES)
+@pytest.mark.parametrize("other", PORT_TYPES)
+def test_ports_fit_when_something_could_pass(one: str, other: str) -> None:
+    fits = Port("a", one).fits(Port("b", other))  # type: ignore[arg-type]
+    assert fits == (one == other or "any" in (one, other))
+
+
+def test_a_port_accepts_its_type_only() -> None:
+    assert Port("a", "text").accepts("text")
+    assert not Port("a", "text").accepts("audio")
+    assert Port("a").accepts("audio")
