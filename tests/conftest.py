@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -41,19 +42,19 @@ class _Machine:
     tmp: Path
     programs: set[int] = field(default_factory=lambda: {os.getpid()})
 
-    def processes(self) -> dict[str, int]:
+    def processes(self, besides: set[int]) -> dict[str, int]:
+        """Return those of this run, also orphans and helpers of nodes, and children not reaped."""
         found = {}
-        for process in psutil.process_iter():
+        for pid in all_processes() - besides:
             try:
-                ours = process.pid != os.getpid() and str(self.tmp) in (
-                    process.environ().get("TMPDIR"),
-                )
-                if ours and process.status() != psutil.STATUS_ZOMBIE:
-                    found[f"process {process.pid} {' '.join(process.cmdline())}"] = process.pid
-            except psutil.Error:
+                process = Path(f"/proc/{pid}")
+                environment = (process / "environ").read_bytes().split(b"\0")
+                command = (process / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
+                state, parent = (process / "stat").read_text("utf-8").rpartition(")")[2].split()[:2]
+            except OSError:  # it has just ended, or is none of our business
                 continue
-        for child in psutil.Process().children(recursive=True):
-            found.setdefault(f"child process {child.pid} {child.name()}", child.pid)
+            if int(parent) == os.getpid() or f"TMPDIR={self.tmp}".encode() in environment:
+                found[f"process {pid} (state {state}): {command}"] = pid
         return found
 
     def files(self) -> set[str]:
@@ -79,8 +80,12 @@ class _Machine:
         names = (f"thread {thread.name}" for thread in threading.enumerate())
         return {name for name in names if not name.startswith(_SHARED_THREADS)}
 
-    def everything(self) -> set[str]:
-        return {*self.processes(), *self.files(), *self.descriptors(), *self.threads()}
+    def everything_else(self) -> set[str]:
+        return {*self.files(), *self.descriptors(), *self.threads()}
+
+
+def all_processes() -> set[int]:
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -113,29 +118,34 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.fixture(autouse=True)
 def nothing_left(machine: _Machine, request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves processes, threads, descriptors or files behind."""
-    before = machine.everything()
+    processes, others = all_processes(), machine.everything_else()
+
+    def left() -> set[str]:
+        return {*machine.processes(processes), *(machine.everything_else() - others)}
+
     yield
-    if request.node.stash.get(_FAILED, False):  # its traceback keeps alive what it has used
-        _remove(machine, machine.everything() - before)
-        return
-    deadline = time.monotonic() + _SETTLED_WITHIN_SECS
-    while left := machine.everything() - before:
-        if time.monotonic() > deadline:
-            _remove(machine, left)
-            pytest.fail("left behind:\n" + "\n".join(sorted(left)))
+    # The traceback of a test that has failed keeps alive what it has used.
+    deadline = 0.0 if request.node.stash.get(_FAILED, False) else _SETTLED_WITHIN_SECS
+    deadline += time.monotonic()
+    while (found := left()) and time.monotonic() < deadline:
         gc.collect()
         time.sleep(_LOOK_AGAIN_SECS)
+    if found:
+        _remove(machine.processes(processes), found)
+    if found and not request.node.stash.get(_FAILED, False):
+        pytest.fail("left behind:\n" + "\n".join(sorted(found)))
 
 
-def _remove(machine: _Machine, left: set[str]) -> None:
+def _remove(processes: dict[str, int], left: set[str]) -> None:
     """Let the tests that follow not suffer from what this one has left."""
-    for name, pid in machine.processes().items():
-        if name in left:
-            with contextlib.suppress(psutil.Error):
-                psutil.Process(pid).kill()
+    for pid in processes.values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     for name in left:
-        if name.startswith("/dev/shm/"):  # noqa: S108
+        if name.startswith(str(_SHM)):
             Path(name).unlink(missing_ok=True)
+        elif name.startswith("/"):
+            shutil.rmtree(name, ignore_errors=True)
 
 
 @dataclass

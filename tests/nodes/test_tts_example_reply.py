@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
 import pytest
+from acme_reply.node import ReplyNode
+from acme_reply.plugin import remotemedia_nodes
 
 from remotemedia.core.data import RuntimeData
-from remotemedia.core.plugin import registered_nodes
-
-REPLY = Path(__file__).parents[2] / "examples" / "nodes" / "reply.py"
 
 
 @pytest.mark.parametrize(
@@ -20,7 +16,11 @@ REPLY = Path(__file__).parents[2] / "examples" / "nodes" / "reply.py"
     ],
 )
 def test_the_reply_node_answers(heard: str, answer: str | None) -> None:
-    node = runpy.run_path(str(REPLY))["ReplyNode"]()
-    reply = node.process(RuntimeData.text(heard))
+    reply = ReplyNode().process(RuntimeData.text(heard))
     assert (reply and reply.payload) == answer
-    assert registered_nodes()["reply"].summary
+
+
+def test_its_plugin_names_it() -> None:
+    (spec,) = remotemedia_nodes()
+    assert spec.name == "reply"
+    assert spec.target == f"{ReplyNode.__module__}:{ReplyNode.__qualname__}"

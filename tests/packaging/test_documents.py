@@ -30,6 +30,15 @@ def test_the_readme_has_each_command_on_one_line(root: Path, mark: str) -> None:
     assert shown.count("\n") == 1
 
 
+def test_the_readme_shows_the_example_node_as_it_is(root: Path) -> None:
+    text = (root / "README.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"<!-- file: (\S+) -->\n```python\n(.*?)```\n", text, re.DOTALL))
+    code = (root / "examples" / "acme-reply" / "src" / "acme_reply").glob("[!_]*.py")
+    assert shown == {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in code
+    }
+
+
 def test_contributing_lists_every_tox_environment(root: Path) -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(root / "tox.ini", encoding="utf-8")

@@ -20,6 +20,7 @@ from remotemedia.runtime.channels.bell import AsyncBell, Bells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Future
 
 __all__ = ["Background", "EventBox"]
 
@@ -55,6 +56,7 @@ class Background:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self._at_exit: set[Callable[[], Coroutine[Any, Any, None]]] = set()
+        self._submitted: set[Future[object]] = set()
         ready = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(ready,), name="remotemedia-runtime", daemon=True
@@ -97,13 +99,15 @@ class Background:
 
     def submit(self, coroutine: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine in the runtime's thread; nobody waits for it."""
-        asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self._submitted.add(future)  # a loop alone does not keep its tasks alive
+        future.add_done_callback(self._submitted.discard)
 
     async def call(
         self,
         coroutine: Coroutine[Any, Any, _T],
         box: EventBox | None = None,
-        on_event: Callable[[Any], None] | None = None,
+        on_event: Callable[[Any], object] | None = None,
     ) -> _T:
         """Run a coroutine in the runtime's thread and wait for it in the caller's event loop.
 

@@ -24,6 +24,12 @@ __all__ = ["MultiprocessConfig", "load_config", "parse_toml", "read_text", "read
 
 _ENVIRONMENT = "REMOTEMEDIA_"
 _LINE_OF_ERROR = re.compile(r"\(at line (\d+), column \d+\)")
+_POSITIVE = (
+    "channel_capacity",
+    "init_timeout_secs",
+    "max_processes_per_session",
+    "shm_segment_size",
+)
 _PYTHON_KEYS = {
     "executable": "python_executable",
     "venv_path": "venv_path",
@@ -43,6 +49,8 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         enable_backpressure: Edges that name no policy block when full; if False, they drop their
             oldest message.
         shm_segment_size: Bytes that one channel may have in flight.
+        spin_us: Microseconds that a node whose `process` is a plain function looks for the next
+            item before it sleeps. That takes a core meanwhile, and saves waking up.
         python_executable: The interpreter of node processes; the application's own if None.
         venv_path: A virtual environment whose interpreter runs them instead.
         extra_paths: Directories where node modules are looked for.
@@ -55,19 +63,15 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     cleanup_grace_period_secs: float = 5.0
     enable_backpressure: bool = True
     shm_segment_size: int = 268_435_456
+    spin_us: int = 0
     python_executable: str | os.PathLike[str] | None = None
     venv_path: str | os.PathLike[str] | None = None
     extra_paths: tuple[str | os.PathLike[str], ...] = ()
     preload: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("channel_capacity", "shm_segment_size", "init_timeout_secs"):
-            if getattr(self, name) <= 0:
-                raise ConfigError("MultiprocessConfig", name, "must be positive")
-        if self.cleanup_grace_period_secs < 0:
-            raise ConfigError("MultiprocessConfig", "cleanup_grace_period_secs", "is negative")
-        if self.max_processes_per_session is not None and self.max_processes_per_session < 1:
-            raise ConfigError("MultiprocessConfig", "max_processes_per_session", "must be positive")
+        for key in self.__struct_fields__:
+            _checked(key, getattr(self, key), self.__class__.__name__)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -143,29 +147,36 @@ def load_config(
 
 
 def _convert(values: dict[str, Any], sources: dict[str, str]) -> MultiprocessConfig:
-    types = {field.name: field.type for field in msgspec.structs.fields(MultiprocessConfig)}
-    checked: dict[str, Any] = {}
-    for key, value in values.items():
-        if "path" in key or key == "python_executable":
-            checked[key] = _paths(key, value, sources[key])
-            continue
-        try:
-            checked[key] = msgspec.convert(
-                value, types[key], strict=not sources[key].startswith("environment")
-            )
-        except msgspec.ValidationError as error:
-            raise ConfigError(sources[key], key, str(error)) from error
-    return MultiprocessConfig(**checked)
+    return MultiprocessConfig(
+        **{key: _checked(key, value, sources[key]) for key, value in values.items()}
+    )
 
 
-def _paths(key: str, value: Any, source: str) -> Any:  # noqa: ANN401
+def _checked(key: str, value: Any, source: str) -> Any:  # noqa: ANN401
+    """Return a value as its field has it, or raise ConfigError with where it came from."""
     if key == "extra_paths":
-        if isinstance(value, str) or not all(isinstance(v, (str, os.PathLike)) for v in value):
-            raise ConfigError(source, key, "must be a list of paths")
+        if not isinstance(value, (list, tuple)) or not all(map(_is_path, value)):
+            raise ConfigError(source, key, f"must be a list of paths, not {value!r:.60}")
         return tuple(value)
-    if not isinstance(value, (str, os.PathLike)):
-        raise ConfigError(source, key, f"must be a path, not {value!r}")
+    if key in ("venv_path", "python_executable"):
+        if not (value is None or _is_path(value)):
+            raise ConfigError(source, key, f"must be a path, not {value!r:.60}")
+        return value
+    types = {field.name: field.type for field in msgspec.structs.fields(MultiprocessConfig)}
+    try:
+        value = msgspec.convert(value, types[key], strict=not source.startswith("environment"))
+    except msgspec.ValidationError as error:
+        raise ConfigError(source, key, str(error)) from error
+    if key in ("cleanup_grace_period_secs", "spin_us"):
+        if not value >= 0:
+            raise ConfigError(source, key, "must not be negative")
+    elif key in _POSITIVE and value is not None and not value > 0:
+        raise ConfigError(source, key, "must be positive")
     return value
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, os.PathLike))
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -173,18 +184,26 @@ def _from_file(path: Path) -> dict[str, Any]:
     for key in table:
         if key != "multiprocess":
             raise ConfigError(str(path), key, "unknown; the only table is [multiprocess]")
-    values = dict(table.get("multiprocess", {}))
-    python = values.pop("python", {})
+    values = _table(path, "multiprocess", table.get("multiprocess", {}))
+    python = _table(path, "multiprocess.python", values.pop("python", {}))
     for key, value in python.items():
         if key not in _PYTHON_KEYS:
             raise ConfigError(str(path), f"multiprocess.python.{key}", f"unknown; {near(key, _PYTHON_KEYS)}")
         values[_PYTHON_KEYS[key]] = value
     base = path.parent
-    if "venv_path" in values:
-        values["venv_path"] = base / str(values["venv_path"])
+    if isinstance(values.get("venv_path"), str):
+        values["venv_path"] = base / values["venv_path"]
     if isinstance(values.get("extra_paths"), list):
-        values["extra_paths"] = [base / str(entry) for entry in values["extra_paths"]]
+        values["extra_paths"] = [
+            base / entry if isinstance(entry, str) else entry for entry in values["extra_paths"]
+        ]
     return values
+
+
+def _table(path: Path, name: str, value: Any) -> dict[str, Any]:  # noqa: ANN401
+    if not isinstance(value, dict):
+        raise ConfigError(str(path), name, f"must be a table: [{name}]")
+    return dict(value)
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:

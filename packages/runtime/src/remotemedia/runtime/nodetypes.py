@@ -77,7 +77,15 @@ def resolve_type(name: str, catalog: Catalog, extra_paths: Sequence[Path]) -> No
 
 
 def type_of_class(cls: type[Any]) -> NodeType:
-    """Return the node type of a class that the application has at hand."""
+    """Return the node type of a class that the application has at hand.
+
+    Raises:
+        UnknownNodeType: It is no node class, or no other process could import it.
+    """
+    from remotemedia.core.node import MultiprocessNode
+
+    if not (isinstance(cls, type) and issubclass(cls, MultiprocessNode)):
+        raise UnknownNodeType(f"{cls!r:.80} is no node type: a name or a MultiprocessNode class is")
     spec = cls.__dict__.get("__remotemedia_spec__")
     if spec is None:
         summary = (cls.__doc__ or "").strip().partition("\n")[0]
@@ -86,6 +94,11 @@ def type_of_class(cls: type[Any]) -> NodeType:
 
 
 def _of_spec(spec: NodeSpec) -> NodeType:
+    if "<locals>" in spec.target:
+        raise UnknownNodeType(
+            f"{spec.target!r} is defined inside of a function, where the node's own process can't "
+            "find it; define it in the module itself"
+        )
     module = sys.modules.get(spec.target.partition(":")[0])
     return NodeType(spec, source=str(getattr(module, "__file__", None) or ""))
 
@@ -103,6 +116,8 @@ class _Found:
 
 def _class_in_module(name: str, extra_paths: Sequence[Path]) -> NodeType:
     module, _, class_name = name.rpartition(":")
+    if not (module and class_name):
+        raise UnknownNodeType(f"node type {name!r} must be 'module:Class'")
     if module.endswith(".py"):
         candidates = [base / module for base in (Path(), *extra_paths)]
         path = next((c.resolve() for c in candidates if c.is_file()), None)

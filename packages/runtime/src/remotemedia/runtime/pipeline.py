@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from remotemedia.core.errors import PipelineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from remotemedia.core.node import MultiprocessNode
     from remotemedia.runtime.channels.plan import Policy
@@ -107,7 +108,9 @@ class Pipeline:
         """
         if id in self.nodes:
             raise PipelineError([f"node {id!r} is there already; give the second another id"])
-        self.nodes[id] = NodeEntry(id, type, dict(config or {}), executor, on_error)
+        given = {} if config is None else config
+        plain = dict(given) if isinstance(given, Mapping) else given  # checked with all the rest
+        self.nodes[id] = NodeEntry(id, type, plain, executor, on_error)
         return self
 
     def with_executor(self, name: str) -> Pipeline:

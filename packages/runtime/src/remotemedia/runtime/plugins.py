@@ -72,7 +72,7 @@ def discover(entries: Iterable[EntryPoint] | None = None) -> Catalog:
         try:
             for spec in _specs(manager, entry):
                 _add(catalog, InstalledNode(spec, entry.name, distribution))
-        except Exception as error:  # noqa: BLE001 - a stranger's code: one must not hurt the others
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code: one must not hurt the others
             reason = (
                 str(error) if isinstance(error, _Unusable) else f"{type(error).__name__}: {error}"
             )

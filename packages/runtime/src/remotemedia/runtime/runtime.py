@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from types import TracebackType
 
+    from typing_extensions import Self
+
     from remotemedia.core.errors import ProcessCrashError
     from remotemedia.runtime.channels.space import Space
     from remotemedia.runtime.executors.base import Executor
@@ -100,7 +102,7 @@ class Runtime:
         """End all sessions, and remove everything that the runtime has made."""
         await Background.shared().call(self._state.shutdown())
 
-    async def __aenter__(self) -> Runtime:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 import weakref
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.to_thread
-import msgspec
-import psutil
 
 from remotemedia.core.data import RuntimeData
 from remotemedia.core.errors import (
@@ -23,88 +19,32 @@ from remotemedia.core.errors import (
     SessionError,
     near,
 )
-from remotemedia.core.ports import match_port
 from remotemedia.runtime.background import Background, EventBox
 from remotemedia.runtime.graph import check_id
+from remotemedia.runtime.monitoring import SessionMetrics, SessionStatus, measure
 from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.runtime import Runtime
 from remotemedia.runtime.supervisor import SessionSupervisor
 from remotemedia.runtime.wiring import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
-    from remotemedia.core.errors import NodeError, ProcessCrashError
-    from remotemedia.runtime.channels.bell import AsyncBell
-    from remotemedia.runtime.channels.inlet import Inlet
-    from remotemedia.runtime.channels.ledger import ChannelStats
-    from remotemedia.runtime.channels.outlet import Outlet
-    from remotemedia.runtime.config import MultiprocessConfig
-    from remotemedia.runtime.graph import Graph, PortRef
-    from remotemedia.runtime.pipeline import Pipeline
-    from remotemedia.runtime.supervisor import NodeStatus, Progress
+    from typing_extensions import Self
 
-__all__ = ["OutputStream", "Session", "SessionMetrics", "SessionStatus"]
+    from remotemedia.core.errors import NodeError, ProcessCrashError
+    from remotemedia.runtime.channels.ledger import ChannelStats
+    from remotemedia.runtime.config import MultiprocessConfig
+    from remotemedia.runtime.ends import Ends, Feed, Tap
+    from remotemedia.runtime.pipeline import Pipeline
+    from remotemedia.runtime.supervisor import Progress
+
+__all__ = ["OutputStream", "Session"]
 
 _logger = logging.getLogger(__name__)
 
 State = Literal["new", "initializing", "ready", "running", "closed"]
-
-
-class SessionStatus(msgspec.Struct, frozen=True):
-    """What a session and its nodes are doing.
-
-    Attributes:
-        state: `new`, `initializing`, `ready`, `running`, `failed` or `closed`.
-        nodes: The status of each node.
-    """
-
-    state: str
-    nodes: dict[str, NodeStatus]
-
-
-class SessionMetrics(msgspec.Struct, frozen=True):
-    """What the processes of a session use.
-
-    Attributes:
-        memory_mb: Resident memory of all node processes, in MiB; shared pages count in each.
-        process_count: Node processes that are alive.
-        node_memory_mb: Resident memory of each node's process, in MiB.
-    """
-
-    memory_mb: float
-    process_count: int
-    node_memory_mb: dict[str, float]
-
-
-@dataclass
-class _Feed:
-    """An input of the pipeline, as the application sends to it."""
-
-    ref: PortRef
-    outlet: Outlet
-    lock: anyio.Lock
-    closed: bool = False
-
-
-@dataclass
-class _Tap:
-    """An output of the pipeline, as the application receives from it."""
-
-    ref: PortRef
-    inlet: Inlet
-    bell: AsyncBell
-    lock: anyio.Lock
-
-    def take(self) -> RuntimeData | None:
-        """Return the next item, or None if there is none yet; EndOfStream after the last."""
-        data = self.inlet.receive()
-        if data is not None:
-            data.port = self.ref.port.name
-        elif self.inlet.ended:
-            raise EndOfStream(str(self.ref))
-        return data
 
 
 class Session:
@@ -138,8 +78,8 @@ class Session:
         self._runtime = Runtime(config) if runtime is None else runtime
         self._state: State = "new"
         self._supervisor: SessionSupervisor | None = None
-        self._feeds: dict[str, _Feed] = {}
-        self._taps: dict[str, _Tap] = {}
+        self._feeds: Ends[Feed] | None = None
+        self._taps: Ends[Tap] | None = None
         self._crash_callbacks = list(self._runtime.crash_callbacks)
         self._error_callbacks: list[Callable[[NodeError], object]] = []
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -182,6 +122,8 @@ class Session:
         """Let the nodes work on what is sent."""
         if self._state != "ready":
             raise self._not("ready", "call initialize() first")
+        for tap in [] if self._taps is None else self._taps.all():
+            tap.connect()
         await Background.shared().call(self._watched.start())
         self._state = "running"
 
@@ -199,13 +141,12 @@ class Session:
                 await Background.shared().call(self._supervisor.stop())
             if self._finalizer is not None:
                 self._finalizer.detach()
-        self._feeds.clear()
-        self._taps.clear()
+        self._feeds = self._taps = None
         if self._owns_runtime:
             with anyio.CancelScope(shield=True):
                 await self._runtime.shutdown()
 
-    async def __aenter__(self) -> Session:
+    async def __aenter__(self) -> Self:
         await self.initialize()
         await self.start()
         return self
@@ -246,7 +187,7 @@ class Session:
         async with feed.lock:
             if feed.closed:
                 raise SessionClosed(f"input {feed.ref} was closed; nothing more can be sent to it")
-            await feed.outlet.send(item)
+            await feed.send(item)
 
     async def receive(
         self, output: str | None = None, *, timeout: float | None = None  # noqa: ASYNC109
@@ -284,14 +225,9 @@ class Session:
 
         Everything in flight is processed and delivered; then the outputs end.
         """
-        feeds = self._feeds.values() if input is None else (self._feed(input),)
-        if self._state != "running" or self._watched.is_over:
-            raise self._not("running", "call start() first")
-        for feed in feeds:
+        for feed in self._open_feeds.all() if input is None else (self._feed(input),):
             async with feed.lock:
-                if not feed.closed:
-                    feed.closed = True
-                    feed.outlet.end()
+                feed.close()
 
     async def wait_finished(self) -> None:
         """Wait until every node has processed all that was sent before `close_input`.
@@ -321,18 +257,18 @@ class Session:
 
     @property
     def node_errors(self) -> list[NodeError]:
-        """Errors of items that were skipped, in the order they happened."""
+        """Errors of items that were skipped: the last hundred, in the order they happened."""
         return [] if self._supervisor is None else list(self._supervisor.node_errors)
 
     @property
     def inputs(self) -> list[str]:
         """Where the application can send to, as `node.port`."""
-        return [*self._feeds]
+        return [] if self._feeds is None else self._feeds.names
 
     @property
     def outputs(self) -> list[str]:
         """Where the application can receive from, as `node.port`."""
-        return [*self._taps]
+        return [] if self._taps is None else self._taps.names
 
     async def get_status(self) -> SessionStatus:
         """Return what the session and its nodes are doing."""
@@ -343,14 +279,7 @@ class Session:
 
     async def get_metrics(self) -> SessionMetrics:
         """Return what the node processes use."""
-        memory: dict[str, float] = {}
-        for node, status in (await self.get_status()).nodes.items():
-            if status.pid not in (None, os.getpid()):  # an inline node has no process of its own
-                try:
-                    memory[node] = psutil.Process(status.pid).memory_info().rss / 2**20
-                except psutil.NoSuchProcess:
-                    continue
-        return SessionMetrics(sum(memory.values()), len(memory), memory)
+        return measure((await self.get_status()).nodes)
 
     async def get_channel_stats(self, channel: str) -> ChannelStats:
         """Return what has happened on a channel.
@@ -374,10 +303,9 @@ class Session:
 
     def _prepare(self) -> SessionSupervisor:
         """Check the pipeline and open the application's ends; runs in a worker thread."""
-        from remotemedia.runtime.channels.bell import AsyncBell, Bells
-        from remotemedia.runtime.channels.inlet import Inlet
+        from remotemedia.runtime.channels.bell import Bells
         from remotemedia.runtime.channels.ledger import Ledger
-        from remotemedia.runtime.channels.outlet import Outlet
+        from remotemedia.runtime.ends import open_feeds, open_taps
 
         runtime = self._runtime
         graph = runtime.check(self.pipeline)
@@ -397,16 +325,10 @@ class Session:
         )
         self._finalizer.atexit = False  # the runtime's thread sees to that
         supervisor.check()
-        for plan in wiring.application.outlets:
-            room = AsyncBell(bells, plan.room)
-            outlet = Outlet(space, plan, ledger, bells, room)
-            self._feeds[plan.port] = _Feed(_ref(graph.inputs, plan.port), outlet, anyio.Lock())
-            supervisor.app_bells.append(room)
-        for plan in wiring.application.inlets:
-            bell = AsyncBell(bells, plan.link.bell)
-            inlet = Inlet(space, plan, ledger, bells)
-            self._taps[plan.port] = _Tap(_ref(graph.outputs, plan.port), inlet, bell, anyio.Lock())
-            supervisor.app_bells.append(bell)
+        self._feeds = open_feeds(space, graph, wiring, ledger, bells)
+        self._taps = open_taps(space, graph, wiring, ledger, bells)
+        supervisor.app_bells += [feed.bell for feed in self._feeds.all()]
+        supervisor.app_bells += [tap.bell for tap in self._taps.all()]
         return supervisor
 
     @property
@@ -422,46 +344,24 @@ class Session:
     def _not(self, wanted: str, advice: str) -> SessionError:
         supervisor = self._supervisor
         if supervisor is not None and supervisor.error is not None:
-            raise supervisor.error
+            raise supervisor.fault()
         if self._state == "closed" or (supervisor is not None and supervisor.is_over):
             return SessionClosed(f"session {self.session_id!r} is closed")
         return SessionError(f"session {self.session_id!r} is not {wanted}; {advice}")
 
-    def _feed(self, name: str) -> _Feed:
-        if self._state != "running" or self._watched.is_over:
+    @property
+    def _open_feeds(self) -> Ends[Feed]:
+        if self._state != "running" or self._feeds is None or self._watched.is_over:
             raise self._not("running", "call start() first")
-        return self._feeds[self._find(name, "input", {k: f.ref for k, f in self._feeds.items()})]
+        return self._feeds
 
-    def _tap(self, name: str | None) -> _Tap:
-        if self._state not in ("ready", "running"):
+    def _feed(self, name: str) -> Feed:
+        return self._open_feeds.find(name)
+
+    def _tap(self, name: str | None) -> Tap:
+        if self._state not in ("ready", "running") or self._taps is None:
             raise self._not("running", "call start() first")
-        return self._taps[self._find(name, "output", {k: t.ref for k, t in self._taps.items()})]
-
-    def _find(
-        self, name: str | None, side: Literal["input", "output"], refs: Mapping[str, PortRef]
-    ) -> str:
-        if name is None:
-            if len(refs) == 1:
-                return next(iter(refs))
-            raise SessionError(f"name one of the {side}s {sorted(refs)}")
-        if name in refs:
-            return name
-        node, _, port = name.partition(".")
-        of_node = {key: ref for key, ref in refs.items() if ref.node == node}
-        if of_node and not port:
-            if len(of_node) == 1:
-                return next(iter(of_node))
-            raise SessionError(f"node {node!r} has several {side}s; name one of {sorted(of_node)}")
-        found = match_port(port, [ref.port for ref in of_node.values()], side)
-        if found is not None:
-            return f"{node}.{found.name}"
-        known = f"the application's {side}s are {sorted(refs)}"
-        if node in self.pipeline.nodes:
-            verb = "sent to" if side == "input" else "received from"
-            raise SessionError(
-                f"{name!r} can't be {verb}: {known}; list others in the pipeline's {side}s"
-            )
-        raise SessionError(f"there is no node {node!r}; {known}")
+        return self._taps.find(name)
 
 
 class OutputStream:
@@ -494,7 +394,3 @@ def _abandon(
             await close_runtime()
 
     Background.shared().submit(end())
-
-
-def _ref(refs: tuple[PortRef, ...], name: str) -> PortRef:
-    return next(ref for ref in refs if str(ref) == name)

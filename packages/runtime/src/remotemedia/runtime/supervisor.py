@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
+from copy import copy
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -38,6 +40,8 @@ __all__ = ["NodeState", "NodeStatus", "Progress", "SessionSupervisor"]
 _logger = logging.getLogger(__name__)
 # A stack dump must not delay the report of a timeout by much.
 _STACK_SECS = 1.0
+# Of nodes that skip items; each was reported when it happened.
+_KEPT_ERRORS = 100
 
 
 class NodeState(str, Enum):
@@ -114,7 +118,7 @@ class SessionSupervisor:
         self.config = config
         self.status = {node: NodeStatus() for node in graph.nodes}
         self.error: RemoteMediaError | None = None
-        self.node_errors: list[NodeError] = []
+        self.node_errors: deque[NodeError] = deque(maxlen=_KEPT_ERRORS)
         self.on_crash: list[Callable[[ProcessCrashError], object]] = []
         self.on_node_error: list[Callable[[NodeError], object]] = []
         self.on_progress: Callable[[Progress], object] | None = None
@@ -122,12 +126,24 @@ class SessionSupervisor:
         self._executors = executors
         self.ledger = ledger
         self._bells: Bells | None = bells
+        self._launching: list[asyncio.Task[None]] = []
         self._running: dict[str, RunningNode] = {}
         self._alive: set[str] = set()
         self._changed = asyncio.Event()
         self._stopping = False
         self._stopped: asyncio.Future[None] | None = None
+        self._ending: asyncio.Future[None] | None = None
         self._last_errors: dict[str, NodeError] = {}
+
+    def fault(self) -> RemoteMediaError:
+        """Return what to raise now that the session is over.
+
+        A copy each time: several tasks may raise it, and an exception that was raised holds on to
+        the frames that it went through, and with them to the session.
+        """
+        if self.error is not None:
+            return copy(self.error)
+        return SessionClosed(f"session {self.session_id!r} is closed")
 
     @property
     def is_over(self) -> bool:
@@ -179,7 +195,9 @@ class SessionSupervisor:
         try:
             for node in self.graph.nodes:
                 self._report(node, NodeState.STARTING, 0.0)
-            await asyncio.gather(*map(self._launch, launches))
+            loop = asyncio.get_running_loop()
+            self._launching = [loop.create_task(self._launch(launch)) for launch in launches]
+            await self._launched()
             await asyncio.wait_for(self._all_ready(), self.config.init_timeout_secs)
         except asyncio.TimeoutError:
             self._fail(await self._timeout())
@@ -190,7 +208,7 @@ class SessionSupervisor:
             raise
         if self.error is not None:
             await self.stop()
-            raise self.error
+            raise self.fault()
         if self._stopping:
             raise SessionClosed(f"session {self.session_id!r} was closed while it initialized")
 
@@ -211,7 +229,7 @@ class SessionSupervisor:
         ):
             await self._next_change()
         if self.error is not None:
-            raise self.error
+            raise self.fault()
 
     async def stop(self) -> None:
         """End all nodes at once: asked, then interrupted, then killed, under one deadline."""
@@ -221,12 +239,21 @@ class SessionSupervisor:
         self._stopped = asyncio.get_running_loop().create_future()
         self._stopping = True
         # A task of its own: whoever asked may be cancelled, the nodes have to go all the same.
-        task = asyncio.ensure_future(self._ladder())
-        task.add_done_callback(lambda _: self._stopped and self._stopped.set_result(None))
+        self._ending = asyncio.ensure_future(self._ladder())
+        self._ending.add_done_callback(self._set_stopped)
         await asyncio.shield(self._stopped)
 
+    def _set_stopped(self, ladder: asyncio.Future[None]) -> None:
+        if self._stopped is not None:
+            self._stopped.set_result(None)
+        ladder.result()  # a mistake of ours is to be seen
+
     async def _ladder(self) -> None:
-        self._break(lambda: self.error or SessionClosed(f"session {self.session_id!r} is closed"))
+        self._break()
+        for task in self._launching:
+            task.cancel()
+        if self._launching:
+            await asyncio.wait(self._launching)
         grace = self.config.cleanup_grace_period_secs
         for running in self._running.values():
             running.stop()
@@ -278,8 +305,13 @@ class SessionSupervisor:
         self._running[node] = running
         self._alive.add(node)
         self.status[node].pid = running.pid
-        if self._stopping:
-            running.kill()
+
+    async def _launched(self) -> None:
+        """Wait until all nodes are launched; raises if one can't be."""
+        done, _ = await asyncio.wait(self._launching, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            if not task.cancelled() and task.exception() is not None:
+                raise task.exception()  # type: ignore[misc]
 
     async def _all_ready(self) -> None:
         while not (self.error or self._stopping) and any(
@@ -329,17 +361,17 @@ class SessionSupervisor:
         if self.error is not None or self._stopping:
             return
         self.error = error
-        self._break(lambda: error)
+        self._break()
         if isinstance(error, ProcessCrashError):
             self._set(error.node_id, NodeState.FAILED)
             for callback in self.on_crash:
                 _call(callback, error)
         self._notify()
-        asyncio.ensure_future(self.stop())
+        self._ending = asyncio.ensure_future(self.stop())
 
-    def _break(self, fault: Callable[[], BaseException]) -> None:
+    def _break(self) -> None:
         for bell in self.app_bells:
-            bell.break_with(fault)
+            bell.break_with(self.fault)
 
     def _report(
         self, node_id: str, state: NodeState, fraction: float, message: str = ""

@@ -96,7 +96,7 @@ class _Wirer:
                     service, group[0].policy == "drop_oldest", links, self.config.shm_segment_size
                 )
                 channels.append(channel)
-                for end, link in zip(group, links):
+                for end, link in zip(group, links, strict=True):
                     inlets[end.target].append(
                         InletPlan(end.target_port, end.target_type, link, channel, room)
                     )
@@ -108,6 +108,7 @@ class _Wirer:
                 self.data_bells[node],
                 tuple(inlets[node]),
                 tuple(outlets[node]),
+                self.config.spin_us,
             )
         self.result.application = Endpoint(
             self.root, self.prefix, 0, tuple(inlets[""]), tuple(outlets[""])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -60,7 +60,7 @@ class AudioMetadata(Metadata, omit_defaults=True):
         sample_rate: Samples per second and channel, in Hz.
         channels: Number of channels; the payload is `(frames,)` for one, else
             `(frames, channels)`.
-        format: Sample format: `f32` or `f64` in −1…1, `i16` or `i32` full scale, `u8`.
+        format: Sample format: `f32` or `f64` in -1…1, `i16` or `i32` full scale, `u8`.
         start: Position of the first sample in its stream in seconds, where that is known.
         transcript: The words that are spoken in it, where they are known.
     """
@@ -143,7 +143,7 @@ _METADATA: dict[DataType, type[Metadata]] = {
 
 # Any: a JSON-like value has no useful static type.
 Payload: TypeAlias = Any
-Buffer: TypeAlias = Union[bytes, bytearray, memoryview]
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
 class RuntimeData:

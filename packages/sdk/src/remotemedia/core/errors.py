@@ -157,7 +157,9 @@ class ResourceLimitError(RemoteMediaError):
 
     def __init__(self, what: str, use: str, limit: str, setting: str) -> None:
         self.what, self.use, self.limit, self.setting = what, use, limit, setting
-        super().__init__(f"{what}: {use} is over the limit of {limit}; raise {setting!r} to allow it")
+        super().__init__(
+            f"{what}: {use} is over the limit of {limit}; raise {setting!r} to allow it"
+        )
 
 
 class ChannelFullError(RemoteMediaError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias, Union
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from remotemedia.core.errors import DataError
 __all__ = ["MultiprocessNode", "NodeContext", "Output", "ProcessResult"]
 
 #: What one call of `process` may give: nothing, one item, or several.
-Output: TypeAlias = Union[RuntimeData, Sequence[RuntimeData], None]
+Output: TypeAlias = RuntimeData | Sequence[RuntimeData] | None
 #: What `process` may return, whichever way it is written.
-ProcessResult: TypeAlias = Union[
-    Output, Awaitable[Output], Iterator[RuntimeData], AsyncIterator[RuntimeData]
-]
+ProcessResult: TypeAlias = (
+    Output | Awaitable[Output] | Iterator[RuntimeData] | AsyncIterator[RuntimeData]
+)
 
 _NO_CONFIG: Mapping[str, Any] = MappingProxyType({})
 
@@ -184,6 +184,13 @@ class MultiprocessNode(ABC):
 def _shape_only(shape: Sequence[int], dtype: np.dtype[Any] | str) -> np.ndarray[Any, Any]:
     """Return an array that has a shape and a dtype and takes no memory for its elements."""
     try:
-        return np.broadcast_to(np.zeros((), dtype), tuple(shape))
+        kind, dimensions = np.dtype(dtype), tuple(shape)
+        if any(n < 0 for n in dimensions):  # which np.ndarray would take
+            raise ValueError("negative dimensions")
+        # np.broadcast_to does the same for six times the price.
+        array = np.ndarray(dimensions, kind, bytes(kind.itemsize), 0, (0,) * len(dimensions))
+        if array.shape != dimensions:  # a length of -1 means "what fits" to numpy
+            raise ValueError("lengths must not be negative")
+        return array
     except (TypeError, ValueError) as error:
         raise DataError(f"impossible shape {shape!r:.80} or dtype {dtype!r}: {error}") from error

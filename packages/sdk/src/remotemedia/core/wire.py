@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -36,6 +36,7 @@ __all__ = [
     "WIRE_VERSION",
     "Message",
     "Received",
+    "aligned",
     "decode",
     "end_of_stream",
 ]
@@ -48,8 +49,8 @@ PREFIX_SIZE = 64
 MAGIC = b"RMED"
 DATA, END = 0, 1
 
-# magic, version, kind, flags, header size, payload offset, payload size, sequence, sent (ns),
-# timestamp (ns)
+# In this order: magic, version, kind, flags, header size, payload offset, payload size, sequence,
+# sent (ns), timestamp (ns).
 _PREFIX = struct.Struct("<4sBBHIIQQQq16x")
 _MAX_DIMENSIONS = 32
 _MAX_REMEMBERED = 64
@@ -102,13 +103,18 @@ _HEADERS: dict[DataType, type[Any]] = {
     DataType.BYTES: _Bytes,
 }
 _TYPES = {header: data_type for data_type, header in _HEADERS.items()}
-_AnyHeader = Union[_Audio, _Video, _Text, _Tensor, _Json, _Bytes]
+_AnyHeader = _Audio | _Video | _Text | _Tensor | _Json | _Bytes
 
 _encoder = msgspec.msgpack.Encoder()
 _header_decoder = msgspec.msgpack.Decoder(_AnyHeader)
 _value_decoder = msgspec.msgpack.Decoder()
 
-Body: TypeAlias = Union[bytes, bytearray, memoryview]
+def aligned(size: int) -> int:
+    """Return where the next payload or array may begin."""
+    return (size + ALIGNMENT - 1) & -ALIGNMENT
+
+
+Body: TypeAlias = bytes | bytearray | memoryview
 
 
 class Message:
@@ -116,8 +122,6 @@ class Message:
 
     Args:
         data: What to send.
-        room: Bytes to keep free for the header to grow in, for data whose metadata may change
-            between `Message` and the head that is written.
 
     Attributes:
         size: Length of the slice that the message needs, in bytes.
@@ -130,7 +134,7 @@ class Message:
 
     __slots__ = ("_header", "_payload_size", "_timestamp", "parts", "payload_offset", "size")
 
-    def __init__(self, data: RuntimeData, room: int = 0) -> None:
+    def __init__(self, data: RuntimeData) -> None:
         payload = data.payload
         described: list[_Array] = []
         parts: list[tuple[NDArray[Any] | Body, int]] = []
@@ -141,7 +145,7 @@ class Message:
         elif data.type is DataType.TENSOR:
             size = 0
             for name, array in payload.items():
-                offset = (size + ALIGNMENT - 1) & -ALIGNMENT
+                offset = aligned(size)
                 described.append(_Array(name, array.dtype.str, array.shape, offset))
                 parts.append((array, offset))
                 size = offset + array.nbytes
@@ -162,7 +166,7 @@ class Message:
                 raise DataError(f"no receiver could read this: {error}") from error
         if not (isinstance(data.timestamp, int) and -(2**63) <= data.timestamp < 2**63):
             raise DataError(f"timestamp must be nanoseconds (int64), not {data.timestamp!r:.40}")
-        at = (PREFIX_SIZE + len(self._header) + room + ALIGNMENT - 1) & -ALIGNMENT
+        at = aligned(PREFIX_SIZE + len(self._header))
         self.parts = [(part, at + offset) for part, offset in parts]
         self.payload_offset, self._payload_size = at, size
         self.size = at + size
@@ -209,14 +213,6 @@ class Message:
         self.size += payload_offset - self.payload_offset
         self.payload_offset = payload_offset
         return True
-
-    def arrays_in(self, target: NDArray[np.uint8]) -> list[NDArray[Any]]:
-        """Return the payload's arrays as views of `target`, in their order."""
-        return [
-            np.ndarray(part.shape, part.dtype, target, at)
-            for part, at in self.parts
-            if isinstance(part, np.ndarray)
-        ]
 
 
 def _body(data: RuntimeData) -> Body:
@@ -304,7 +300,8 @@ def decode(slice_: NDArray[np.uint8]) -> Received:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"malformed payload: {error}") from error
     data = RuntimeData.__new__(RuntimeData)  # what __init__ checks has been checked
-    data.type, data.payload, data.metadata = known.type, payload, known.metadata.__copy__()
+    data.type, data.payload = known.type, payload
+    data.metadata = known.metadata.__copy__()  # type: ignore[attr-defined]  # copy() costs twice
     data.session_id, data.timestamp = known.session, timestamp
     data.port = data._loan = None  # noqa: SLF001 - the same package
     data._sequence = sequence  # noqa: SLF001
@@ -346,7 +343,7 @@ _BLANK: dict[DataType, Any] = {DataType.TEXT: "", DataType.BYTES: b"", DataType.
 
 
 def _shape_only(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    return np.broadcast_to(np.zeros((), dtype), shape)
+    return np.ndarray(shape, dtype, bytes(dtype.itemsize), 0, (0,) * len(shape))
 
 
 def _payload(known: _Known, view: memoryview, offset: int, size: int) -> Any:  # noqa: ANN401

@@ -58,4 +58,4 @@ class WhisperConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     min_speech_secs: Annotated[float, Meta(ge=0, le=5)] = 0.1
     min_pause_secs: Annotated[float, Meta(ge=0.1, le=10)] = 0.6
     max_segment_secs: Annotated[float, Meta(ge=2, le=30)] = 15.0
-    padding_secs: Annotated[float, Meta(ge=0, le=1)] = 0.3
+    padding_secs: Annotated[float, Meta(ge=0, le=1)] = 0.5

@@ -57,7 +57,7 @@ class _Lease(Memory):
     __slots__ = ("_nbytes", "_returns")
 
     def __init__(self, address: int, nbytes: int, sample: object, returns: _Returns) -> None:
-        super().__init__(address, nbytes, sample, readonly=True)
+        super().__init__(address, (nbytes,), "|u1", sample, readonly=True)
         self._nbytes, self._returns = nbytes, returns
 
     def __del__(self) -> None:
@@ -85,6 +85,10 @@ class Inlet:
         self._held_bytes_at_most = plan.channel.max_bytes // 2
         self._received = self._unrung = self._taken_bytes = self._next = 0
         self._batch = max(plan.link.capacity // 2, 1)
+
+    def connect(self) -> None:
+        """Get to know the producer: what it sends can be received then, even after its end."""
+        self._subscriber.has_samples()
 
     def receive(self) -> RuntimeData | None:
         """Take the next message, without waiting.

@@ -115,7 +115,7 @@ class Record:
         words = self._words
         words[_RECEIVED] = received
         words[_RECEIVED_BYTES] += nbytes
-        n = latency_ns if latency_ns > 1 << _FIRST_OCTAVE else 1 << _FIRST_OCTAVE
+        n = max(latency_ns, 1 << _FIRST_OCTAVE)
         octave = n.bit_length()
         bucket = (octave - _FIRST_OCTAVE - 1) * 4 + ((n >> (octave - 3)) & 3)
         words[_LATENCY + (bucket if bucket < _BUCKETS else _BUCKETS - 1)] += 1

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core import wire
 from remotemedia.core.errors import ChannelFullError, LoanError
-from remotemedia.runtime.channels.space import MAX_LOANS, Space, array_over
+from remotemedia.runtime.channels.space import MAX_LOANS, Space, array_over, copy_to
 from remotemedia.runtime.channels.writer import Consumer, Writer
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from remotemedia.core.data import Payload, RuntimeData
@@ -23,24 +21,34 @@ if TYPE_CHECKING:
 
 __all__ = ["Outlet"]
 
-_HEADER_ROOM = 192  # a loan's metadata may grow by this much before it is sent
+# Where a loan's payload lies, and how much further for each named array: whatever header it will
+# get has to fit before it.
+_LOAN_OFFSET, _LOAN_OFFSET_EACH = 512, 64
 
 
 class _Loan:
-    """Memory of a writer that a node fills in place."""
+    """Memory of a writer that a node fills in place.
 
-    __slots__ = ("__weakref__", "memory", "outlet", "payload", "payload_offset", "sample")
+    Attributes:
+        out: The loans of the outlet that were neither sent nor dropped, by identity.
+    """
+
+    __slots__ = ("out", "outlet", "payload", "payload_offset", "sample")
 
     def __init__(
         self,
         outlet: Outlet,
         sample: Any,  # noqa: ANN401 - iceoryx2 has no types
-        memory: NDArray[np.uint8],
         payload_offset: int,
         payload: Payload,
     ) -> None:
-        self.outlet, self.sample, self.memory = outlet, sample, memory
+        self.outlet, self.sample = outlet, sample
         self.payload_offset, self.payload = payload_offset, payload
+        self.out = outlet.loans
+        self.out.add(id(self))
+
+    def __del__(self) -> None:
+        self.out.discard(id(self))
 
 
 class Outlet:
@@ -52,6 +60,10 @@ class Outlet:
         ledger: The session's counters.
         bells: The session's bells.
         room: The bell that is rung when a consumer has taken something.
+
+    Attributes:
+        port: The port's name.
+        loans: Those that are out.
     """
 
     def __init__(
@@ -67,7 +79,7 @@ class Outlet:
             if consumer.is_counted
         ]
         self._max_bytes = min((writer.max_bytes for writer in self._writers), default=sys.maxsize)
-        self._loans: weakref.WeakSet[_Loan] = weakref.WeakSet()
+        self.loans: set[int] = set()
 
     async def send(self, data: RuntimeData) -> None:
         """Send `data` to every consumer; waits for room where an edge's policy is `block`.
@@ -101,21 +113,28 @@ class Outlet:
         """
         if not self._writers:  # nobody listens: ordinary memory will do
             return _private(blank)
-        message = wire.Message(blank, room=_HEADER_ROOM)
-        if message.size > self._max_bytes:
-            raise self._too_large(message.size)
-        if len(self._loans) >= MAX_LOANS - 1:
+        payload = blank.payload
+        if isinstance(payload, dict):
+            offset, places, end = _layout(payload)
+        else:
+            offset, end = _LOAN_OFFSET, _LOAN_OFFSET + payload.nbytes
+        if end > self._max_bytes:
+            raise self._too_large(end)
+        if len(self.loans) >= MAX_LOANS - 1:
             raise LoanError(
                 f"{MAX_LOANS - 1} loans of output {self.port!r} are out; return or drop one first"
             )
-        sample = self._writers[0].take(message.size)
-        memory = array_over(sample.payload_ptr, message.size, sample, readonly=False)
-        views = message.arrays_in(memory)
-        names = blank.payload.keys() if isinstance(blank.payload, dict) else None
-        blank.payload = views[0] if names is None else dict(zip(names, views))
-        loan = _Loan(self, sample, memory, message.payload_offset, blank.payload)
-        blank._loan = loan  # noqa: SLF001 - the runtime's side of the contract
-        self._loans.add(loan)
+        sample = self._writers[0].take(end)
+        address = sample.payload_ptr
+        if isinstance(payload, dict):
+            blank.payload = {
+                name: array_over(address + places[name], array.shape, array.dtype.str, sample)
+                for name, array in payload.items()
+            }
+        else:
+            blank.payload = array_over(address + offset, payload.shape, payload.dtype.str, sample)
+        # The runtime's side of the contract.
+        blank._loan = _Loan(self, sample, offset, blank.payload)  # noqa: SLF001
         return blank
 
     def check_loans(self) -> None:
@@ -124,12 +143,9 @@ class Outlet:
         Raises:
             LoanError: One does.
         """
-        if not self._loans:
-            return
-        kept = [loan for loan in self._loans if loan.sample is not None]
-        if kept:
+        if self.loans:
             raise LoanError(
-                f"{len(kept)} loan(s) of output {self.port!r} were neither returned nor dropped "
+                f"{len(self.loans)} loan(s) of output {self.port!r} were neither returned nor dropped "
                 "when the item was done; take a loan for each item, or use an array of your own"
             )
 
@@ -150,9 +166,10 @@ class Outlet:
         first, *others = self._writers
         for writer in others:
             writer.send(message)
-        head = message.head(first.sequence, time.monotonic_ns())
-        memoryview(loan.memory)[: len(head)] = head
         sample, loan.sample = loan.sample, None
+        head = message.head(first.sequence, time.monotonic_ns())
+        copy_to(sample.payload_ptr, head, len(head))
+        self.loans.discard(id(loan))
         _freeze(data)
         first.publish(sample, message.size)
         return []
@@ -190,6 +207,17 @@ class Outlet:
         finally:
             record.waiting(0)
             record.blocked(time.monotonic_ns() - since)
+
+
+def _layout(arrays: dict[str, NDArray[Any]]) -> tuple[int, dict[str, int], int]:
+    """Return where in a loan the payload begins, where each array lies, and where it ends."""
+    names = sum(len(name.encode()) + _LOAN_OFFSET_EACH for name in arrays)
+    offset = end = wire.aligned(_LOAN_OFFSET + names)
+    places = {}
+    for name, array in arrays.items():
+        places[name] = wire.aligned(end)
+        end = places[name] + array.nbytes
+    return offset, places, end
 
 
 def _private(blank: RuntimeData) -> RuntimeData:

@@ -102,6 +102,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         bell: The bell that wakes this process when data has arrived.
         inlets: Its incoming edges.
         outlets: Its output ports.
+        spin_us: How long it looks for more data before it sleeps, in microseconds.
     """
 
     root: str
@@ -109,3 +110,4 @@ class Endpoint(msgspec.Struct, frozen=True):
     bell: int
     inlets: tuple[InletPlan, ...]
     outlets: tuple[OutletPlan, ...]
+    spin_us: int = 0

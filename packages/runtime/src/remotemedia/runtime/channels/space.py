@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["MAX_BORROWED", "MAX_LOANS", "Memory", "Space", "array_over", "write"]
+__all__ = ["MAX_BORROWED", "MAX_LOANS", "Memory", "Space", "array_over", "copy_to", "write"]
 
 #: Messages that a consumer may hold in shared memory at once; beyond, it gets private copies.
 MAX_BORROWED = 64
@@ -99,25 +99,24 @@ def write(address: int, message: Message, head: bytes) -> None:
         for part, at in message.parts:
             content = part.tobytes() if isinstance(part, np.ndarray) else part
             whole = whole.ljust(at, b"\0") + content
-        _copy(address, whole, len(whole))
+        copy_to(address, whole, len(whole))
         return
-    _copy(address, head, len(head))
+    copy_to(address, head, len(head))
     for part, at in message.parts:
         if isinstance(part, np.ndarray):
             if part.flags.c_contiguous and part.nbytes <= _MEDIUM:
-                _copy(address + at, part, part.nbytes)
+                copy_to(address + at, part, part.nbytes)
             elif part.flags.c_contiguous:
                 source = part.__array_interface__["data"][0]
                 ctypes.memmove(address + at, source, part.nbytes)
             else:
-                target = array_over(address + at, part.nbytes, part, readonly=False)
-                np.copyto(target.view(part.dtype).reshape(part.shape), part)
+                np.copyto(array_over(address + at, part.shape, part.dtype.str, part), part)
         elif part:
             source = part if isinstance(part, bytes) else bytes(part)
             ctypes.memmove(address + at, source, len(part))
 
 
-def _copy(address: int, source: Any, nbytes: int) -> None:  # noqa: ANN401 - any buffer
+def copy_to(address: int, source: Any, nbytes: int) -> None:  # noqa: ANN401 - any buffer
     """Copy a buffer to an address, with the GIL held: a third of what `memmove` costs to call."""
     (ctypes.c_char * nbytes).from_address(address).raw = source
 
@@ -127,25 +126,28 @@ class Memory:
 
     Args:
         address: Where it begins.
-        nbytes: How long it is.
+        shape: The array's shape.
+        dtype: The array's dtype, in numpy's array protocol.
         owner: Kept alive.
         readonly: Whether arrays over it are.
     """
 
     __slots__ = ("__array_interface__", "owner")
 
-    def __init__(self, address: int, nbytes: int, owner: object, *, readonly: bool) -> None:
+    def __init__(
+        self, address: int, shape: tuple[int, ...], dtype: str, owner: object, *, readonly: bool
+    ) -> None:
         self.owner = owner
         self.__array_interface__ = {
             "data": (address, readonly),
-            "shape": (nbytes,),
-            "typestr": "|u1",
+            "shape": shape,
+            "typestr": dtype,
             "version": 3,
         }
 
 
 def array_over(
-    address: int, nbytes: int, owner: object, *, readonly: bool
-) -> NDArray[np.uint8]:
-    """Return the bytes at `address` as an array that keeps `owner` alive."""
-    return np.asarray(Memory(address, nbytes, owner, readonly=readonly))
+    address: int, shape: tuple[int, ...], dtype: str, owner: object
+) -> NDArray[Any]:
+    """Return a writable array at `address` that keeps `owner` alive."""
+    return np.asarray(Memory(address, shape, dtype, owner, readonly=False))

@@ -101,8 +101,10 @@ class Executor(ABC):
             ProcessSpawnError: It can't be started.
         """
 
+    @abstractmethod
     async def prepare(self) -> None:
         """Do what makes the first launch faster."""
 
+    @abstractmethod
     async def close(self) -> None:
         """End what nodes share; none runs any more."""

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +129,7 @@ class NodeProcess(RunningNode):
                 self._id,
                 (there.fileno(), pipes[1], pipes[3]),
                 {**os.environ, "PYTHONUNBUFFERED": "1"},
-                os.getcwd(),
+                str(Path.cwd()),
             )
         except BaseException:
             here.close()
@@ -178,10 +179,12 @@ class NodeProcess(RunningNode):
 
     async def _live(self, stdout: int, stderr: int) -> None:
         loop = asyncio.get_running_loop()
-        session, logs, transports = self._launch.session_id, [], []
+        logs, transports = [], []
         for fd, level in ((stdout, logging.INFO), (stderr, logging.WARNING)):
-            log = OutputLog(session, self._id, level, self._output)
-            transport, _ = await loop.connect_read_pipe(lambda log=log: log, os.fdopen(fd, "rb", 0))
+            transport, log = await loop.connect_read_pipe(
+                partial(OutputLog, self._launch.session_id, self._id, level, self._output),
+                os.fdopen(fd, "rb", 0),
+            )
             logs.append(log.closed)
             transports.append(transport)
         init = init_message(

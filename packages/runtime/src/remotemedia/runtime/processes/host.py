@@ -14,15 +14,16 @@ import os
 import socket
 import tempfile
 import threading
+import time
 import traceback
-from types import MappingProxyType
+from types import GeneratorType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from remotemedia.core.data import RuntimeData
 from remotemedia.core.errors import DataError
-from remotemedia.runtime.channels.bell import AsyncBell, Bell, Bells, BlockingBell
+from remotemedia.runtime.channels.bell import Bell, Bells, BlockingBell, LoopBell
 from remotemedia.runtime.channels.inlet import Inlet
 from remotemedia.runtime.channels.ledger import Ledger
 from remotemedia.runtime.channels.outlet import Outlet
@@ -119,6 +120,7 @@ class NodeHost:
         self._inlets: list[Inlet] = []
         self._outlets: dict[str, Outlet] = {}
         self._idle_loop: asyncio.AbstractEventLoop | None = None
+        self._spin_ns = 0
 
     # ---- the life of a node
 
@@ -215,8 +217,15 @@ class NodeHost:
         is_async = inspect.iscoroutinefunction(self._node.process) or inspect.isasyncgenfunction(
             self._node.process
         )
-        kind: type[Bell] = AsyncBell if is_async else BlockingBell
-        data_bell, room_bell = kind(bells, endpoint.bell), kind(bells, self._init.room)
+        data_bell: Bell
+        room_bell: Bell
+        if is_async:
+            data_bell = LoopBell(bells, endpoint.bell, loop)
+            room_bell = LoopBell(bells, self._init.room, loop)
+        else:
+            data_bell = BlockingBell(bells, endpoint.bell)
+            room_bell = BlockingBell(bells, self._init.room)
+            self._spin_ns = endpoint.spin_us * 1000
         self._bells = [data_bell, room_bell]
         space = Space(endpoint.root, endpoint.prefix)
         self._inlets = [Inlet(space, plan, ledger, bells) for plan in endpoint.inlets]
@@ -235,6 +244,7 @@ class NodeHost:
         inlets = self._inlets
         stopping = self._stopping.is_set
         missing = sum(not inlet.plan.link.feedback for inlet in inlets)
+        spin_until = 0
         while missing:
             idle = True
             for inlet in inlets:
@@ -250,6 +260,13 @@ class NodeHost:
                     missing -= not inlet.plan.link.feedback
                 if stopping():
                     raise _Stop
+            if self._spin_ns:
+                now = time.monotonic_ns()
+                if not idle:
+                    spin_until = now + self._spin_ns
+                elif now < spin_until:
+                    os.sched_yield()  # the sender may need this core
+                    continue
             if idle and missing:
                 await bell.wait()
         self._stage, self._item = "finish", ""
@@ -260,9 +277,10 @@ class NodeHost:
     async def _process(self, inlet: Inlet, data: RuntimeData) -> None:
         self._stage, self._item = "process", f"{data.port}#{data.sequence}"
         try:
-            if inlet.plan.type not in ("any", data.type.value):
+            wanted = inlet.plan.type
+            if wanted != "any" and data.type.value != wanted:
                 raise DataError(
-                    f"input {data.port!r} takes {inlet.plan.type} data, got {data.type.value}"
+                    f"input {data.port!r} takes {wanted} data, got {data.type.value}"
                 )
             if not data.session_id:
                 data.session_id = self._init.session_id
@@ -280,6 +298,9 @@ class NodeHost:
             return
         if result.__class__ is RuntimeData:
             await self._send(result)
+        elif result.__class__ is GeneratorType:
+            for item in result:
+                await self._send(item)
         elif self._idle_loop is not None and (
             inspect.isawaitable(result) or hasattr(result, "__aiter__")
         ):  # `process` is a plain function, but this (say, `finish`) needs the loop
@@ -312,7 +333,7 @@ class NodeHost:
         # What was received names the input that it came on, and may be returned as it is.
         outlet = self._outlet_for(data, returned_input=data.sequence is not None)
         wanted = self._init.outputs[outlet.port]
-        if wanted not in ("any", data.type.value):
+        if wanted != "any" and data.type.value != wanted:
             raise DataError(f"output {outlet.port!r} gives {wanted} data, not {data.type.value}")
         if not data.session_id:
             data.session_id = self._init.session_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import struct
 from importlib.metadata import version
-from typing import Literal, Union
+from typing import Literal
 
 import msgspec
 
@@ -120,7 +120,7 @@ class Stack(_Message, tag="stack"):
     text: str
 
 
-FromNode = Union[Hello, Progress, Ready, Failed, Finished, Stopped, Stack]
+FromNode = Hello | Progress | Ready | Failed | Finished | Stopped | Stack
 
 
 class Init(_Message, tag="init"):
@@ -174,7 +174,7 @@ class Dump(_Message, tag="dump"):
     """Tell what every thread is doing."""
 
 
-ToNode = Union[Init, Start, Stop, Dump]
+ToNode = Init | Start | Stop | Dump
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -45,11 +45,11 @@ class _Template:
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self._tell(READY, self._pid, 0)
         while True:
-            ready, _, _ = select.select([self._requests, wake_read], [], [])
+            ready, _, _ = select.select([self._requests.fileno(), wake_read], [], [])
             if wake_read in ready:
                 os.read(wake_read, 4096)
                 self._reap()
-            if self._requests in ready and not self._request((wake_read, wake_write)):
+            if self._requests.fileno() in ready and not self._request((wake_read, wake_write)):
                 return
 
     def _request(self, own: tuple[int, int]) -> bool:

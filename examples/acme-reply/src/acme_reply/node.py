@@ -1,15 +1,13 @@
-"""A node of your own in one file: answers what it hears."""
+"""The node; only its own process imports this."""
 
 from __future__ import annotations
 
 from remotemedia.core.data import RuntimeData
-from remotemedia.core.multiprocessing import MultiprocessNode, register_node
-from remotemedia.core.ports import Port
+from remotemedia.core.node import MultiprocessNode
 
 
-@register_node("reply", inputs=[Port("text", "text")], outputs=[Port("text", "text")])
 class ReplyNode(MultiprocessNode):
-    """Says back what it heard, or that it has no answer to a question."""
+    """Says back what it heard, or that it can't answer a question."""
 
     def process(self, data: RuntimeData) -> RuntimeData | None:
         """Answer one text."""

@@ -1,0 +1,167 @@
+"""The application's ends of a session's channels: it sends by feeds and receives from taps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+import anyio
+
+from remotemedia.core.errors import EndOfStream, SessionError
+from remotemedia.core.ports import match_port
+from remotemedia.runtime.channels.bell import AsyncBell, Bell, Bells
+from remotemedia.runtime.channels.inlet import Inlet
+from remotemedia.runtime.channels.outlet import Outlet
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from remotemedia.core.data import RuntimeData
+    from remotemedia.runtime.channels.ledger import Ledger
+    from remotemedia.runtime.channels.space import Space
+    from remotemedia.runtime.graph import Graph, PortRef
+    from remotemedia.runtime.wiring import Wiring
+
+__all__ = ["End", "Ends", "Feed", "Tap", "open_feeds", "open_taps"]
+
+
+class End:
+    """A port of the pipeline that the application uses.
+
+    Attributes:
+        ref: The port.
+        bell: Rings when there is something to receive, or room to send.
+        lock: Held by the task that uses it.
+    """
+
+    def __init__(self, ref: PortRef, bell: Bell) -> None:
+        self.ref, self.bell = ref, bell
+        self.lock = anyio.Lock()
+
+
+class Feed(End):
+    """An input of the pipeline, as the application sends to it.
+
+    Attributes:
+        closed: Whether the application has said that nothing more will come.
+    """
+
+    def __init__(self, ref: PortRef, bell: Bell, outlet: Outlet) -> None:
+        super().__init__(ref, bell)
+        self.closed = False
+        self._outlet = outlet
+
+    async def send(self, data: RuntimeData) -> None:
+        """Send; waits while the node is behind."""
+        await self._outlet.send(data)
+
+    def close(self) -> None:
+        """Say that nothing more will come."""
+        if not self.closed:
+            self.closed = True
+            self._outlet.end()
+
+
+class Tap(End):
+    """An output of the pipeline, as the application receives from it."""
+
+    def __init__(self, ref: PortRef, bell: Bell, inlet: Inlet) -> None:
+        super().__init__(ref, bell)
+        self._inlet = inlet
+
+    def connect(self) -> None:
+        """Find the sender, once it is there; see `Inlet.connect`."""
+        self._inlet.connect()
+
+    def take(self) -> RuntimeData | None:
+        """Return the next item, or None if there is none yet; EndOfStream after the last."""
+        data = self._inlet.receive()
+        if data is not None:
+            data.port = self.ref.port.name
+        elif self._inlet.ended:
+            raise EndOfStream(str(self.ref))
+        return data
+
+
+_End = TypeVar("_End", bound=End)
+
+
+class Ends(Generic[_End]):
+    """The application's ends on one side of the pipeline, found by the names that people use.
+
+    Args:
+        side: `input` or `output`.
+        ends: All of them.
+        nodes: Ids of all nodes, for messages.
+    """
+
+    def __init__(
+        self, side: Literal["input", "output"], ends: list[_End], nodes: Collection[str]
+    ) -> None:
+        self._side, self._nodes = side, nodes
+        self._ends = {str(end.ref): end for end in ends}
+
+    @property
+    def names(self) -> list[str]:
+        """Their names, as `node.port`."""
+        return [*self._ends]
+
+    def all(self) -> list[_End]:
+        """Return all of them."""
+        return [*self._ends.values()]
+
+    def find(self, name: str | None) -> _End:
+        """Return the one that is meant.
+
+        Args:
+            name: `node.port`, a node that has only one, or None where there is only one at all.
+
+        Raises:
+            SessionError: None is meant, or no single one.
+        """
+        ends, side = self._ends, self._side
+        if name is None:
+            if len(ends) == 1:
+                return next(iter(ends.values()))
+            raise SessionError(f"name one of the {side}s {sorted(ends)}")
+        if name in ends:
+            return ends[name]
+        node, _, port = name.partition(".")
+        of_node = {key: end for key, end in ends.items() if end.ref.node == node}
+        if of_node and not port:
+            if len(of_node) == 1:
+                return next(iter(of_node.values()))
+            raise SessionError(f"node {node!r} has several {side}s; name one of {sorted(of_node)}")
+        found = match_port(port, [end.ref.port for end in of_node.values()], side)
+        if found is not None:
+            return ends[f"{node}.{found.name}"]
+        known = f"the application's {side}s are {sorted(ends)}"
+        if node in self._nodes:
+            verb = "sent to" if side == "input" else "received from"
+            raise SessionError(
+                f"{name!r} can't be {verb}: {known}; list others in the pipeline's {side}s"
+            )
+        raise SessionError(f"there is no node {node!r}; {known}")
+
+
+def open_feeds(
+    space: Space, graph: Graph, wiring: Wiring, ledger: Ledger, bells: Bells
+) -> Ends[Feed]:
+    """Open what the application sends by."""
+    refs = {str(ref): ref for ref in graph.inputs}
+    feeds = []
+    for plan in wiring.application.outlets:
+        bell = AsyncBell(bells, plan.room)
+        feeds.append(Feed(refs[plan.port], bell, Outlet(space, plan, ledger, bells, bell)))
+    return Ends("input", feeds, graph.nodes)
+
+
+def open_taps(
+    space: Space, graph: Graph, wiring: Wiring, ledger: Ledger, bells: Bells
+) -> Ends[Tap]:
+    """Open what the application receives from."""
+    refs = {str(ref): ref for ref in graph.outputs}
+    taps = []
+    for plan in wiring.application.inlets:
+        bell = AsyncBell(bells, plan.link.bell)
+        taps.append(Tap(refs[plan.port], bell, Inlet(space, plan, ledger, bells)))
+    return Ends("output", taps, graph.nodes)
