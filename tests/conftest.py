@@ -69,10 +69,8 @@ class _Machine:
     def descriptors() -> set[str]:
         found = set()
         for link in Path("/proc/self/fd").iterdir():
-            try:
+            with contextlib.suppress(FileNotFoundError):  # the one of this listing
                 found.add(f"descriptor {link.name} of {link.readlink()}")
-            except FileNotFoundError:  # the one of this listing
-                continue
         return found
 
     @staticmethod
@@ -85,7 +83,7 @@ class _Machine:
 
 
 def all_processes() -> set[int]:
-    return {int(name) for name in os.listdir("/proc") if name.isdigit()}
+    return {int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -177,7 +175,7 @@ def start_program(machine: _Machine, tmp_path: Path) -> Iterator[Callable[..., P
     def start(source: str, *arguments: str, name: str = "program.py", **options: Any) -> Program:
         path = tmp_path / name
         path.write_text(source, encoding="utf-8")
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [sys.executable, str(path), *arguments],
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,

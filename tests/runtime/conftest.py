@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,9 +50,9 @@ def chain() -> Callable[..., Pipeline]:
     def make(*classes: str, **options: object) -> Pipeline:
         made = Pipeline(extra_paths=[NODES])
         ids = "abcdefghijklmnop"[: len(classes)]
-        for name, cls in zip(ids, classes):
+        for name, cls in zip(ids, classes, strict=False):
             made.add_node(f"samples:{cls}", name, **options)  # type: ignore[arg-type]
-        for source, target in zip(ids, ids[1:]):
+        for source, target in itertools.pairwise(ids):
             made.connect(source, "output", target, "input")
         return made
 

@@ -88,7 +88,10 @@ def test_the_environment_can_say_everything() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[multiprocess]\nchanel_capacity = 1", "'chanel_capacity'.*did you mean 'channel_capacity'"),
+        (
+            "[multiprocess]\nchanel_capacity = 1",
+            "'chanel_capacity'.*did you mean 'channel_capacity'",
+        ),
         ("[multiproces]\n", r"'multiproces'.*\[multiprocess\]"),
         ("[multiprocess.python]\nexecutabel = 'x'", "did you mean 'executable'"),
         ("[multiprocess]\nchannel_capacity = 'many'", "channel_capacity.*int"),

@@ -51,7 +51,10 @@ BROKEN = {
         HEAD + "@hookimpl\ndef remotemedia_node(): return []",
         "no hook 'remotemedia_node'; did you mean 'remotemedia_nodes'",
     ),
-    "unmarked": ("def remotemedia_nodes(): return []", "marked with remotemedia.core.plugin.hookimpl"),
+    "unmarked": (
+        "def remotemedia_nodes(): return []",
+        "marked with remotemedia.core.plugin.hookimpl",
+    ),
     "newer": (HOOK + "[NodeSpec('n', 'm:C', api_version=99)]", "upgrade remotemedia-runtime"),
     "older": (HOOK + "[NodeSpec('n', 'm:C', api_version=0)]", "upgrade the plugin"),
     "target": (HOOK + "[NodeSpec('n', 'm.C')]", "must be 'module:Class'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -14,7 +15,6 @@ from remotemedia.runtime.space_files import RuntimeFiles, reclaim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 APPLICATION = """
 import asyncio, os, sys, time
@@ -23,8 +23,9 @@ logging.basicConfig()
 from remotemedia.runtime import Session, Pipeline
 
 async def main():
-    pipeline = (Pipeline(extra_paths=[NODES]).add_node("samples:NODE", "a").add_node("samples:Echo", "b")
-        .connect("a", "output", "b", "input"))
+    pipeline = Pipeline(extra_paths=[NODES])
+    pipeline.add_node("samples:NODE", "a").add_node("samples:Echo", "b")
+    pipeline.connect("a", "output", "b", "input")
     session = Session("s", pipeline)
     await session.initialize()
     await session.start()
@@ -58,7 +59,7 @@ def gone_within(seconds: float, pids: list[int]) -> bool:
 
 
 def shared_memory_of(pid: int) -> list[str]:
-    return [name for name in os.listdir("/dev/shm") if name.startswith(f"rm{os.getuid()}_{pid}_")]
+    return [str(path) for path in Path("/dev/shm").glob(f"rm{os.getuid()}_{pid}_*")]  # noqa: S108
 
 
 @pytest.mark.parametrize("node", ["Echo", "IgnoresEverything", "HangsInProcess"])

@@ -80,7 +80,7 @@ async def test_a_loan_is_sent_without_a_copy(ends: Ends) -> None:
 def _offset_in_file(data: RuntimeData) -> tuple[str, int]:
     """Return the file of an array's memory, and where in it the array begins."""
     at = address(data)
-    with open("/proc/self/maps", encoding="utf-8") as maps:  # noqa: ASYNC230, PTH123
+    with open("/proc/self/maps", encoding="utf-8") as maps:  # noqa: PTH123
         for line in maps:
             span, _, offset, _, _, *name = line.split(maxsplit=5)
             start, end = (int(part, 16) for part in span.split("-"))
@@ -159,15 +159,12 @@ async def test_breaking_the_rules_of_loans_is_an_error_that_says_which(
     async with Session("s", chain(node)) as session:
         await session.send("a", 1)
         with pytest.raises(NodeError, match=message) as caught:
-            while True:
-                await session.receive("a")
+            [item async for item in session.stream("a")]
     assert caught.value.remote_type == "LoanError"
 
 
 @pytest.mark.parametrize("length", [1, 100, 100_000])
-async def test_metadata_may_be_added_to_a_loan(
-    chain: Callable[..., Pipeline], length: int
-) -> None:
+async def test_metadata_may_be_added_to_a_loan(chain: Callable[..., Pipeline], length: int) -> None:
     async with Session("s", chain("LoanWithMoreMetadata")) as session:
         await session.send("a", length)
         got = await session.receive("a")

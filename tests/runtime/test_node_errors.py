@@ -110,7 +110,8 @@ async def test_on_error_continue_reports_the_item_and_goes_on(
             await session.send("a", item)
         await session.close_input()
         assert [data.payload async for data in session.stream("a")] == ["good", "good"]
-        assert [error.item for error in session.node_errors] == ["input#0", "input#2"]
+    # Reports go another way than data; at the end, all have come.
+    assert [error.item for error in session.node_errors] == ["input#0", "input#2"]
     assert reported == session.node_errors
 
 

@@ -170,7 +170,7 @@ def test_with_executor_needs_a_node() -> None:
 
 @pytest.mark.parametrize("wrong", ["a/b", "a\nb", "", "-a", "x" * 65, 5, None], ids=repr)
 def test_a_bad_node_id_is_refused(pipeline: Pipeline, wrong: object) -> None:
-    with pytest.raises(PipelineError, match="node id .* is not valid"):
+    with pytest.raises(PipelineError, match=r"node id .* is not valid"):
         Runtime().check(pipeline.add_node("samples:Echo", wrong))  # type: ignore[arg-type]
 
 
@@ -189,7 +189,7 @@ def test_a_class_that_no_other_process_could_find_is_refused(pipeline: Pipeline)
         def process(self, data: object) -> None:
             return None
 
-    with pytest.raises(PipelineError, match="function|module"):
+    with pytest.raises(PipelineError, match=r"function|module"):
         Runtime().check(pipeline.add_node(Local, "n"))
 
 

@@ -132,7 +132,9 @@ async def test_what_travels_arrives_as_it_was_sent(
         RuntimeData.audio(np.zeros((4, 2), np.int16), 8000, start=1.5, transcript="ä"),
         RuntimeData.video(np.zeros((2, 3, 3), np.uint8), frame_rate=25.0),
         RuntimeData.text("héllo\0", language="fr", start=0.0, end=1.0),
-        RuntimeData.tensor({"a": np.eye(2), "b": np.zeros((0, 3), np.uint8)}, note={"x": [1, b"2"]}),
+        RuntimeData.tensor(
+            {"a": np.eye(2), "b": np.zeros((0, 3), np.uint8)}, note={"x": [1, b"2"]}
+        ),
         RuntimeData.json({"a": [1, 2.5, None, True, "x"]}),
         RuntimeData.bytes(b"\x00\xff", content_type="image/png"),
     ]

@@ -63,7 +63,7 @@ class AudioProcessorNode(MultiprocessNode):
         print(f"Cleaning up {self.node_id}")
 '''
 
-CLIENT = '''
+CLIENT = """
 import asyncio
 from remotemedia.core.multiprocessing import Session, Pipeline
 
@@ -94,13 +94,14 @@ async def main():
 
     # Get result
     result = await session.receive("tts")
-    print("got", result.as_numpy()[:2], result.metadata.sample_rate, result.timestamp == audio.timestamp)
+    on_time = result.timestamp == audio.timestamp
+    print("got", result.as_numpy()[:2], result.metadata.sample_rate, on_time)
 
     # Cleanup (terminates all processes)
     await session.cleanup()
 
 RUN
-'''
+"""
 IMPORTS = "import numpy as np\nfrom remotemedia.core.data import RuntimeData\n"
 RUN = {
     "unguarded": "asyncio.run(main())",

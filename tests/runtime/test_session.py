@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import psutil
 import pytest
 
@@ -167,7 +168,7 @@ async def test_what_needs_a_running_session_says_what_to_call(
         await session.initialize()
     await session.cleanup()
     for call in (session.start, session.initialize, lambda: session.send("a", 1)):
-        with pytest.raises(SessionError, match="closed|already"):
+        with pytest.raises(SessionError, match=r"closed|already"):
             await call()
 
 
@@ -198,7 +199,7 @@ async def test_who_waits_while_the_session_is_closed_is_told(
                 await session.receive("a")
 
         group.start_soon(wait)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         await session.cleanup()
 
 
@@ -419,5 +420,5 @@ async def test_an_idle_session_uses_no_cpu(chain: Callable[..., Pipeline]) -> No
         watched = [psutil.Process(pid) for pid in (os.getpid(), *node_processes())]
         before = [sum(process.cpu_times()[:2]) for process in watched]
         await anyio.sleep(0.5)
-        used = [sum(p.cpu_times()[:2]) - b for p, b in zip(watched, before)]
+        used = [sum(p.cpu_times()[:2]) - b for p, b in zip(watched, before, strict=True)]
     assert max(used) <= 0.02

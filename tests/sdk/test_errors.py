@@ -32,13 +32,17 @@ TEXTS = [
     (PluginError("p", "dist 1.0", "why"), "plugin 'p' of dist 1.0: why"),
     (
         InitTimeout("s2s", 30, "loading: weights"),
-        "Node 's2s' failed to initialize within 30s (it was loading: weights); raise "
-        "'init_timeout_secs' or see what it waits for",
+        (
+            "Node 's2s' failed to initialize within 30s (it was loading: weights); raise "
+            "'init_timeout_secs' or see what it waits for"
+        ),
     ),
     (
         ChannelFullError("a_to_b", "4 messages", "error", "channel_capacity"),
-        "Buffer at capacity (backpressure active): channel 'a_to_b' holds 4 messages, policy "
-        "'error'; raise 'channel_capacity' or make the receiver faster",
+        (
+            "Buffer at capacity (backpressure active): channel 'a_to_b' holds 4 messages, policy "
+            "'error'; raise 'channel_capacity' or make the receiver faster"
+        ),
     ),
     (
         ProcessSpawnError("asr", "Python executable not found: 'python9'"),
@@ -51,8 +55,10 @@ TEXTS = [
     ),
     (
         ResourceLimitError("session 's'", "11 processes", "10", "max_processes_per_session"),
-        "session 's': 11 processes is over the limit of 10; raise 'max_processes_per_session' "
-        "to allow it",
+        (
+            "session 's': 11 processes is over the limit of 10; raise 'max_processes_per_session' "
+            "to allow it"
+        ),
     ),
     (NodeError("n", "process", "ValueError", "bad"), "Node 'n' failed in process: ValueError: bad"),
     (
@@ -111,8 +117,11 @@ def test_an_error_survives_being_pickled(error: Exception) -> None:
         ("wisper", ["whisper", "tts"], "did you mean 'whisper'?"),
         ("x", ["one", "two"], "known: 'one', 'two'"),
         ("x", [], "none is known"),
-        ("x", map(str, range(20)), "known: '0', '1', '10', '11', '12', '13', '14', '15', '16', "
-         "'17', '18', '19', …"),
+        (
+            "x",
+            map(str, range(20)),
+            "known: '0', '1', '10', '11', '12', '13', '14', '15', '16', '17', '18', '19', …",
+        ),
     ],
 )
 def test_near_names_are_offered(name: str, known: list[str], text: str) -> None:

@@ -62,7 +62,7 @@ def test_loaned_tensors_may_be_several() -> None:
 
 @pytest.mark.parametrize("frames", [-1, 2.5, "8"])
 def test_a_loan_of_an_impossible_size_is_an_error(frames: object) -> None:
-    with pytest.raises(DataError, match="frames|shape"):
+    with pytest.raises(DataError, match=r"frames|shape"):
         Node().loan_audio(frames, 16000)  # type: ignore[arg-type]
 
 

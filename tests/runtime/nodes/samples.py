@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import numpy as np
 
@@ -41,7 +42,7 @@ class Shout(MultiprocessNode):
 
 class AsCoroutine(MultiprocessNode):
     async def process(self, data: RuntimeData) -> RuntimeData:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return RuntimeData.text(data.payload + "+")
 
 
@@ -57,7 +58,7 @@ class AsGenerator(MultiprocessNode):
 
 class AsAsyncGenerator(MultiprocessNode):
     async def process(self, data: RuntimeData) -> AsyncIterator[RuntimeData]:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         yield RuntimeData.text(data.payload + "+")
 
 
@@ -98,14 +99,14 @@ class TwoStepFinish(MultiprocessNode):
     """Has a plain `process`, and coroutines for the rest."""
 
     async def initialize(self) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         self.count = 0
 
     def process(self, data: RuntimeData) -> None:
         self.count += 1
 
     async def finish(self) -> RuntimeData:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return RuntimeData.json(self.count)
 
 
@@ -140,7 +141,9 @@ class Typed(MultiprocessNode):
     """Takes a declared config."""
 
     def process(self, data: RuntimeData) -> RuntimeData:
-        return RuntimeData.text(f"{type(self.config).__name__} {self.config.factor} {self.config.label}")
+        return RuntimeData.text(
+            f"{type(self.config).__name__} {self.config.factor} {self.config.label}"
+        )
 
 
 class Facts(MultiprocessNode):
@@ -202,9 +205,7 @@ class KeepsLoan(MultiprocessNode):
 
 class KeepsArrayOfLoan(MultiprocessNode):
     def process(self, data: RuntimeData) -> RuntimeData:
-        arrays = []
-        for _ in range(20):
-            arrays.append(self.loan_audio(10, 16000).as_numpy())
+        arrays = [self.loan_audio(10, 16000).as_numpy() for _ in range(20)]
         return RuntimeData.json(len(arrays))
 
 
@@ -349,7 +350,9 @@ class Leaves(MultiprocessNode):
     """Ends its process in the way that it is told."""
 
     def process(self, data: RuntimeData) -> None:
-        print("famous last words")
+        if data.payload == "stay":
+            return
+        print("famous last words")  # noqa: T201
         if data.payload == "os._exit":
             os._exit(7)
         if data.payload == "sys.exit":
@@ -388,14 +391,14 @@ class StartsHelper(MultiprocessNode):
     """Starts a process that outlives it unless somebody cares."""
 
     def process(self, data: RuntimeData) -> RuntimeData:
-        helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])  # noqa: S603
+        helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
         return RuntimeData.json(helper.pid)
 
 
 class Talks(MultiprocessNode):
     def process(self, data: RuntimeData) -> RuntimeData:
-        print("hello from", self.node_id)
-        print("a warning", file=sys.stderr)
+        print("hello from", self.node_id)  # noqa: T201
+        print("a warning", file=sys.stderr)  # noqa: T201
         return data
 
 

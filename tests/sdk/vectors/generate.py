@@ -1,8 +1,8 @@
 """Writes the test vectors of the wire format beside itself: `python generate.py`.
 
-For each message NAME.bin holds the slice, and NAME.json what a reader has to find in it: numbers as
-they are, bytes as hex, and of each array its dtype, shape and elements in C order. A JSON file whose
-only key is `refused` says why a reader has to refuse the slice.
+For each message NAME.bin holds the slice, and NAME.json what a reader has to find in it: numbers
+as they are, bytes as hex, and of each array its dtype, shape and elements in C order. A JSON file
+whose only key is `refused` says why a reader has to refuse the slice.
 """
 
 from __future__ import annotations
@@ -61,7 +61,11 @@ def slice_of(data: RuntimeData) -> bytes:
 
 def described(array: np.ndarray[Any, Any]) -> dict[str, object]:
     """Return an array as JSON."""
-    return {"dtype": array.dtype.str, "shape": list(array.shape), "elements": array.ravel().tolist()}
+    return {
+        "dtype": array.dtype.str,
+        "shape": list(array.shape),
+        "elements": array.ravel().tolist(),
+    }
 
 
 def content(data: RuntimeData) -> dict[str, object]:

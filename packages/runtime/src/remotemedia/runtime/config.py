@@ -115,7 +115,9 @@ def parse_toml(path: Path, text: str) -> dict[str, Any]:
 
 
 def load_config(
-    file: Path | None = None, environment: Mapping[str, str] | None = None, **arguments: Any  # noqa: ANN401
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    **arguments: Any,  # noqa: ANN401
 ) -> MultiprocessConfig:
     """Put the configuration together: arguments over environment over file over defaults.
 
@@ -188,7 +190,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     python = _table(path, "multiprocess.python", values.pop("python", {}))
     for key, value in python.items():
         if key not in _PYTHON_KEYS:
-            raise ConfigError(str(path), f"multiprocess.python.{key}", f"unknown; {near(key, _PYTHON_KEYS)}")
+            raise ConfigError(
+                str(path), f"multiprocess.python.{key}", f"unknown; {near(key, _PYTHON_KEYS)}"
+            )
         values[_PYTHON_KEYS[key]] = value
     base = path.parent
     if isinstance(values.get("venv_path"), str):

@@ -325,8 +325,12 @@ class _Resolver:
 
     def in_broken_edge(self, node: str) -> bool:
         """Say whether an edge to the node has a mistake of its own, which explains enough."""
-        return any(f"{edge}:" in p for edge in self.pipeline.edges if edge.target[0] == node
-                   for p in self.problems)
+        return any(
+            f"{edge}:" in p
+            for edge in self.pipeline.edges
+            if edge.target[0] == node
+            for p in self.problems
+        )
 
     def outputs(self, edges: tuple[Edge, ...]) -> tuple[PortRef, ...]:
         if self.pipeline.outputs is not None:

@@ -21,7 +21,9 @@ _EDGE_KEYS = ("from", "to", "policy", "capacity")
 #: So many lines an edge may take that is written as a table of its own.
 _EDGE_LINES = 5
 _TABLE = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
-_KEY = re.compile(r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\")(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"))*)\s*=")
+_KEY = re.compile(
+    r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\")(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"))*)\s*="
+)
 
 
 def read_pipeline(path: Path) -> Pipeline:
@@ -143,9 +145,7 @@ class _Reader:
         if isinstance(entry, str):
             source, arrow, target = (part.strip() for part in entry.partition("->"))
             if not arrow or not source or not target:
-                self.problems.append(
-                    f'{place}: edge {entry!r} must read "node.port -> node.port"'
-                )
+                self.problems.append(f'{place}: edge {entry!r} must read "node.port -> node.port"')
                 return None
         elif isinstance(entry, dict) and {"from", "to"} <= entry.keys():
             source, target = str(entry["from"]), str(entry["to"])

@@ -190,7 +190,10 @@ class Session:
             await feed.send(item)
 
     async def receive(
-        self, output: str | None = None, *, timeout: float | None = None  # noqa: ASYNC109
+        self,
+        output: str | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109
     ) -> RuntimeData:
         """Receive the next item of an output of the pipeline.
 

@@ -373,9 +373,7 @@ class SessionSupervisor:
         for bell in self.app_bells:
             bell.break_with(self.fault)
 
-    def _report(
-        self, node_id: str, state: NodeState, fraction: float, message: str = ""
-    ) -> None:
+    def _report(self, node_id: str, state: NodeState, fraction: float, message: str = "") -> None:
         self._set(node_id, state, message)
         if self.on_progress is not None and state is not NodeState.RUNNING:
             _call(self.on_progress, Progress(node_id, state.value, fraction, message))

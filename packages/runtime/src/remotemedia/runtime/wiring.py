@@ -52,9 +52,7 @@ class Wiring:
     bells: int = 0
 
 
-def wire(
-    graph: Graph, config: MultiprocessConfig, root: str, prefix: str, session: str
-) -> Wiring:
+def wire(graph: Graph, config: MultiprocessConfig, root: str, prefix: str, session: str) -> Wiring:
     """Plan the channels of a session.
 
     Args:

@@ -266,7 +266,7 @@ class _Known(NamedTuple):
 _known: dict[bytes, _Known] = {}
 
 
-def decode(slice_: NDArray[np.uint8]) -> Received:
+def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
     """Read a message; its arrays are views of `slice_`, as writable or not as that is.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from abc import ABC, abstractmethod
@@ -13,12 +12,16 @@ from remotemedia.runtime.processes.child import die_with_parent
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.connection import Connection
+    from typing import TypeAlias
 
     from remotemedia.runtime.bench.payload import Mode
 
-__all__ = ["End", "Pair", "Transport"]
+    Line: TypeAlias = Connection[Any, Any]
+
+__all__ = ["End", "Pair", "ProcessPair", "Side", "Transport", "play"]
 
 Side = Literal["near", "far"]
+_SIDES: tuple[Side, Side] = ("near", "far")
 _END_SECS = 5.0
 
 
@@ -53,32 +56,18 @@ class Transport(ABC):
         """Open one end; the other one opens at the same time, in another process."""
 
 
-class Pair:
-    """Runs both ends of a transport.
+class Pair(ABC):
+    """Both ends of a transport, and the lines to the processes that they are in.
 
     Args:
-        transport: The way between them.
-        context: What starts the processes; a transport may need its own objects made by it.
-        pin: The CPUs that the two processes may run on; None leaves it to the scheduler.
+        name: What tables and plots call it.
+        modes: How it can send.
+        lines: To the near and to the far process.
     """
 
-    def __init__(
-        self, transport: Transport, context: Any = None, pin: Sequence[int] | None = None  # noqa: ANN401
-    ) -> None:
-        self.name, self.modes = transport.name, transport.modes
-        context = context or multiprocessing.get_context("spawn")
-        self._lines: list[Connection] = []
-        self._processes: list[Any] = []
-        for side, cpu in zip(("near", "far"), pin or (None, None)):
-            ours, theirs = context.Pipe()
-            process = context.Process(
-                target=_live, args=(transport, side, theirs, os.getpid(), cpu), daemon=True
-            )
-            process.start()
-            theirs.close()
-            self._lines.append(ours)
-            self._processes.append(process)
-        for line in self._lines:
+    def __init__(self, name: str, modes: tuple[Mode, ...], lines: Sequence[Line]) -> None:
+        self.name, self.modes, self._lines = name, modes, lines
+        for line in lines:
             line.recv()  # it is open
 
     def ping(self, size: int, mode: Mode, count: int) -> list[int]:
@@ -93,12 +82,6 @@ class Pair:
         """End both processes."""
         for line in self._lines:
             line.close()
-        for process in self._processes:
-            process.join(_END_SECS)
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
 
     def _order(self, *order: object) -> Any:  # noqa: ANN401
         for line in reversed(self._lines):
@@ -106,13 +89,54 @@ class Pair:
         return [line.recv() for line in self._lines][0]
 
 
-def _live(
-    transport: Transport, side: Side, line: Connection, parent: int, cpu: int | None
-) -> None:
+class ProcessPair(Pair):
+    """A pair of processes that it starts itself.
+
+    Args:
+        transport: The way between them.
+        context: What starts the processes; a transport may have objects that were made by it.
+        pin: The CPUs that the two processes may run on; None leaves it to the scheduler.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        context: Any,  # noqa: ANN401 - contexts have no common type
+        pin: Sequence[int] | None = None,
+    ) -> None:
+        lines: list[Line] = []
+        self._processes: list[Any] = []
+        for side, cpu in zip(_SIDES, pin or (None, None), strict=True):
+            ours, theirs = context.Pipe()
+            process = context.Process(
+                target=_live, args=(transport, side, theirs, os.getpid(), cpu), daemon=True
+            )
+            process.start()
+            theirs.close()
+            lines.append(ours)
+            self._processes.append(process)
+        super().__init__(transport.name, transport.modes, lines)
+
+    def close(self) -> None:
+        """End both processes, whatever they are doing."""
+        super().close()
+        for process in self._processes:
+            process.join(_END_SECS)
+            if process.is_alive():
+                process.kill()
+                process.join()
+            process.close()
+
+
+def _live(transport: Transport, side: Side, line: Line, parent: int, cpu: int | None) -> None:
     die_with_parent(parent)
     if cpu is not None:
         os.sched_setaffinity(0, [cpu])
-    end = transport.open(side)
+    play(transport.open(side), side, line)
+
+
+def play(end: End, side: Side, line: Line) -> None:
+    """Do what the line orders, until it is closed."""
     line.send("open")
     try:
         while True:

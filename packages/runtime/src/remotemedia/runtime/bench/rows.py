@@ -102,25 +102,32 @@ class IdleRow(_Row, frozen=True, tag="idle"):
 
 
 class NodeRow(_Row, frozen=True, tag="pipeline"):
-    """Where a pipeline's time goes, for one node.
+    """Where a pipeline's time goes: a row for each node, and one for the whole.
+
+    All that is `_after_s` counts from the end of the input; null where nothing came after it.
 
     Attributes:
-        node: The node; empty for the whole pipeline.
-        received: Messages that it took.
-        moving_us: Median time of a message from being written to being taken. That includes
-            waiting in the queue while the node computes.
-        cpu_s: Processor time that its process used.
-        blocked_s: How long it waited for room at its outputs.
-        first_s: From the end of the input until its first message was sent; for the whole
-            pipeline until the application had received one. Null where it was before the end.
+        node: The node; empty for the whole pipeline, whose outputs are what the application got.
+        taken: Messages that it took.
+        sent: Messages that it sent.
+        moving_us: Median time of a message from being written until it is taken; while the node
+            computes that is waiting, else it is what the hop costs.
+        waiting: Messages that waited in its inputs, on average over the run.
+        cpu_s: Processor time that its process used: computing.
+        blocked_s: How long it waited for room in its outputs.
+        first_after_s: When it sent its first message after the end of the input.
+        last_after_s: When it sent its last one.
     """
 
     node: str
-    received: int
-    moving_us: float
+    taken: int
+    sent: int
+    moving_us: float | None
+    waiting: float
     cpu_s: float
     blocked_s: float
-    first_s: float | None
+    first_after_s: float | None
+    last_after_s: float | None
 
 
 def median(values: Sequence[float]) -> float:

@@ -7,11 +7,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from remotemedia.core import wire
 from remotemedia.core.errors import WireError
-from remotemedia.runtime.channels.space import MAX_BORROWED, Memory, Space
+from remotemedia.runtime.channels.space import MAX_BORROWED, Space, view_of
 
 if TYPE_CHECKING:
     from remotemedia.core.data import RuntimeData
@@ -51,17 +49,16 @@ class _Returns:
             self._bells.ring(self._room)
 
 
-class _Lease(Memory):
+class _Lease:
     """A received sample; tells when nobody reads it any more."""
 
-    __slots__ = ("_nbytes", "_returns")
+    __slots__ = ("_nbytes", "_returns", "_sample")
 
-    def __init__(self, address: int, nbytes: int, sample: object, returns: _Returns) -> None:
-        super().__init__(address, (nbytes,), "|u1", sample, readonly=True)
-        self._nbytes, self._returns = nbytes, returns
+    def __init__(self, sample: object, nbytes: int, returns: _Returns) -> None:
+        self._sample, self._nbytes, self._returns = sample, nbytes, returns
 
     def __del__(self) -> None:
-        self.owner = None  # the memory goes back before the credit for it does
+        self._sample = None  # the memory goes back before the credit for it does
         self._returns.put(self._nbytes)
 
 
@@ -111,10 +108,9 @@ class Inlet:
         held_bytes = self._taken_bytes - returns.nbytes
         self._received += 1
         self._taken_bytes += nbytes
-        memory = np.asarray(_Lease(address, nbytes, sample, returns))
+        memory = view_of(address, nbytes, _Lease(sample, nbytes, returns)).toreadonly()
         if held >= _HELD_AT_MOST or held_bytes + nbytes > self._held_bytes_at_most:
-            memory = memory.copy()  # it keeps so much that the sender would run out of memory
-            memory.flags.writeable = False
+            memory = memoryview(bytes(memory))  # it keeps so much that the sender would run out
         del sample
         try:
             sequence, sent_ns, data = wire.decode(memory)

@@ -6,9 +6,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from remotemedia.core import wire
 from remotemedia.core.errors import ChannelFullError, LoanError
-from remotemedia.runtime.channels.space import MAX_LOANS, Space, array_over, copy_to
+from remotemedia.runtime.channels.space import MAX_LOANS, Space, copy_to, view_of
 from remotemedia.runtime.channels.writer import Consumer, Writer
 
 if TYPE_CHECKING:
@@ -125,14 +127,14 @@ class Outlet:
                 f"{MAX_LOANS - 1} loans of output {self.port!r} are out; return or drop one first"
             )
         sample = self._writers[0].take(end)
-        address = sample.payload_ptr
+        memory = view_of(sample.payload_ptr, end, sample)
         if isinstance(payload, dict):
             blank.payload = {
-                name: array_over(address + places[name], array.shape, array.dtype.str, sample)
+                name: np.ndarray(array.shape, array.dtype, memory, places[name])
                 for name, array in payload.items()
             }
         else:
-            blank.payload = array_over(address + offset, payload.shape, payload.dtype.str, sample)
+            blank.payload = np.ndarray(payload.shape, payload.dtype, memory, offset)
         # The runtime's side of the contract.
         blank._loan = _Loan(self, sample, offset, blank.payload)  # noqa: SLF001
         return blank
@@ -168,7 +170,7 @@ class Outlet:
             writer.send(message)
         sample, loan.sample = loan.sample, None
         head = message.head(first.sequence, time.monotonic_ns())
-        copy_to(sample.payload_ptr, head, len(head))
+        copy_to(sample.payload_ptr, head)
         self.loans.discard(id(loan))
         _freeze(data)
         first.publish(sample, message.size)
@@ -221,8 +223,6 @@ def _layout(arrays: dict[str, NDArray[Any]]) -> tuple[int, dict[str, int], int]:
 
 
 def _private(blank: RuntimeData) -> RuntimeData:
-    import numpy as np
-
     payload = blank.payload
     if isinstance(payload, dict):
         blank.payload = {name: np.empty(a.shape, a.dtype) for name, a in payload.items()}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["MAX_BORROWED", "MAX_LOANS", "Memory", "Space", "array_over", "copy_to", "write"]
+__all__ = ["MAX_BORROWED", "MAX_LOANS", "Space", "copy_to", "view_of", "write"]
 
 #: Messages that a consumer may hold in shared memory at once; beyond, it gets private copies.
 MAX_BORROWED = 64
@@ -27,6 +27,10 @@ MAX_LOANS = 16
 _SMALL = 4096
 # Above this many bytes, a copy takes long enough to be worth releasing the GIL.
 _MEDIUM = 256 * 1024
+
+# Memory at an address, larger than any message: a ctypes type for each size would cost ten times
+# as much to make as it takes to use.
+_Window = ctypes.c_char * (1 << 46)
 
 #: What iceoryx2 raises when a producer has too many samples out.
 NoMemoryLeft: type[Exception] = iox.LoanError
@@ -99,55 +103,31 @@ def write(address: int, message: Message, head: bytes) -> None:
         for part, at in message.parts:
             content = part.tobytes() if isinstance(part, np.ndarray) else part
             whole = whole.ljust(at, b"\0") + content
-        copy_to(address, whole, len(whole))
+        copy_to(address, whole)
         return
-    copy_to(address, head, len(head))
+    copy_to(address, head)
     for part, at in message.parts:
         if isinstance(part, np.ndarray):
             if part.flags.c_contiguous and part.nbytes <= _MEDIUM:
-                copy_to(address + at, part, part.nbytes)
+                copy_to(address + at, part)
             elif part.flags.c_contiguous:
                 source = part.__array_interface__["data"][0]
                 ctypes.memmove(address + at, source, part.nbytes)
             else:
-                np.copyto(array_over(address + at, part.shape, part.dtype.str, part), part)
+                target = view_of(address + at, part.nbytes, None)
+                np.copyto(np.ndarray(part.shape, part.dtype, target), part)
         elif part:
             source = part if isinstance(part, bytes) else bytes(part)
             ctypes.memmove(address + at, source, len(part))
 
 
-def copy_to(address: int, source: Any, nbytes: int) -> None:  # noqa: ANN401 - any buffer
+def copy_to(address: int, source: Any) -> None:  # noqa: ANN401 - any buffer
     """Copy a buffer to an address, with the GIL held: a third of what `memmove` costs to call."""
-    (ctypes.c_char * nbytes).from_address(address).raw = source
+    _Window.from_address(address).raw = source
 
 
-class Memory:
-    """Owns memory for exactly as long as an array over it is alive; `np.asarray` makes one.
-
-    Args:
-        address: Where it begins.
-        shape: The array's shape.
-        dtype: The array's dtype, in numpy's array protocol.
-        owner: Kept alive.
-        readonly: Whether arrays over it are.
-    """
-
-    __slots__ = ("__array_interface__", "owner")
-
-    def __init__(
-        self, address: int, shape: tuple[int, ...], dtype: str, owner: object, *, readonly: bool
-    ) -> None:
-        self.owner = owner
-        self.__array_interface__ = {
-            "data": (address, readonly),
-            "shape": shape,
-            "typestr": dtype,
-            "version": 3,
-        }
-
-
-def array_over(
-    address: int, shape: tuple[int, ...], dtype: str, owner: object
-) -> NDArray[Any]:
-    """Return a writable array at `address` that keeps `owner` alive."""
-    return np.asarray(Memory(address, shape, dtype, owner, readonly=False))
+def view_of(address: int, nbytes: int, owner: object) -> memoryview:
+    """Return writable memory that keeps `owner` alive; a third of what an array costs to make."""
+    window: Any = _Window.from_address(address)
+    window.owner = owner
+    return memoryview(window)[:nbytes]

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from remotemedia.runtime.cli.bench import bench
 from remotemedia.runtime.cli.check import check
 from remotemedia.runtime.cli.run import run
 
@@ -45,6 +46,7 @@ def remotemedia() -> None:
 
 remotemedia.add_command(run)
 remotemedia.add_command(check)
+remotemedia.add_command(bench)
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from remotemedia.core.errors import ProcessCrashError, RemoteMediaError
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
 from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
 from remotemedia.runtime.processes import messages as msg
+from remotemedia.runtime.processes.control import ControlLine
 
 
 __all__ = ["InlineExecutor"]
@@ -45,8 +46,6 @@ class InlineNode(RunningNode):
 
     def __init__(self, launch: NodeLaunch, events: NodeEvents) -> None:
         # Not before a node runs: a pipeline is checked without iceoryx2.
-        from remotemedia.runtime.processes.host import ControlLine
-
         self._id, self._events = launch.node.id, events
         here, there = socket.socketpair()
         give_descriptors(here, launch)

@@ -196,7 +196,11 @@ class NodeProcess(RunningNode):
             await asyncio.shield(self._fork.status)
             # The end of the process closes its socket and pipes; what is still in them counts.
             await asyncio.wait([talk, *logs], timeout=_LAST_WORDS_SECS)
-            if talk.done() and not talk.cancelled() and isinstance(talk.exception(), ProcessSpawnError):
+            if (
+                talk.done()
+                and not talk.cancelled()
+                and isinstance(talk.exception(), ProcessSpawnError)
+            ):
                 error = talk.exception()  # type: ignore[assignment]
         finally:
             talk.cancel()

@@ -100,9 +100,7 @@ class Template:
         """
         await self.ready(node_id)
         changes = _changes(self._environment, environment)
-        body = msgspec.msgpack.encode(
-            msg.SpawnRequest(f"rm:{node_id}"[:15], changes, directory)
-        )
+        body = msgspec.msgpack.encode(msg.SpawnRequest(f"rm:{node_id}"[:15], changes, directory))
         answer: asyncio.Future[Fork] = asyncio.get_running_loop().create_future()
         self._asked.append(answer)
         try:

@@ -10,7 +10,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from remotemedia.runtime.processes.host import ControlLine, NodeHost
+from remotemedia.runtime.processes.control import ControlLine
+from remotemedia.runtime.processes.host import NodeHost
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -20,7 +20,7 @@ _SCRIPT_MODULE = "__remotemedia_main__"
 _loading_script = False
 
 
-class ScriptReachedSession(BaseException):  # noqa: N818 - not an error
+class ScriptReachedSession(BaseException):
     """Ends the loading of a script: all before its first session has run, its nodes are defined."""
 
 

@@ -32,6 +32,7 @@ from remotemedia.runtime.processes.messages import (
 
 __all__ = ["main"]
 
+
 class _Template:
     def __init__(self, requests: socket.socket, events: int) -> None:
         self._requests, self._events = requests, events

@@ -1,0 +1,186 @@
+"""A pipeline on a recording: what it answers after the end of speech, and where the time goes.
+
+Everything is read from the counters that channels keep anyway, some hundred times a second, so that
+what is measured runs as it always does.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+import psutil
+
+from remotemedia.core.data import RuntimeData
+from remotemedia.core.errors import EndOfStream
+from remotemedia.runtime.bench.rows import NodeRow
+from remotemedia.runtime.media.audio_reader import AudioReader
+from remotemedia.runtime.wiring import APPLICATION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from remotemedia.runtime.channels.ledger import ChannelStats
+    from remotemedia.runtime.pipeline import Pipeline
+    from remotemedia.runtime.runtime import Runtime
+    from remotemedia.runtime.session import Session
+
+__all__ = ["on_recording"]
+
+_CHUNKS_PER_SECOND = 50
+_LOOK_AGAIN_SECS = 0.002
+
+
+@dataclass
+class _Node:
+    """What has been seen of a node.
+
+    Attributes:
+        inputs: Its incoming channels.
+        outputs: Its outgoing ones.
+        pid: Its process.
+        cpu_s: Processor time that it had used when it was last looked at.
+        sent: Messages sent when it was last looked at, over all outputs.
+        waiting: Sum of the messages that waited, over all looks.
+        sent_at: When messages were seen to be sent.
+    """
+
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    pid: int | None = None
+    cpu_s: float = 0.0
+    sent: int = 0
+    waiting: int = 0
+    sent_at: list[float] = field(default_factory=list)
+
+
+async def on_recording(
+    runtime: Runtime, pipeline: Pipeline, recording: Path, *, realtime: bool
+) -> list[NodeRow]:
+    """Run it once.
+
+    Args:
+        runtime: Where it runs.
+        pipeline: What runs; with one audio input.
+        recording: An audio file.
+        realtime: Send it as fast as a microphone would, so that what is still to be done at its
+            end is what a speaker waits for.
+
+    Raises:
+        RemoteMediaError: The pipeline or the recording has mistakes, or a node failed.
+    """
+    reader = await anyio.to_thread.run_sync(AudioReader, recording)
+    try:
+        session = await runtime.create_session("bench", pipeline)
+        try:
+            return await _Watch(session).run(reader, realtime=realtime)
+        finally:
+            await session.cleanup()
+    finally:
+        reader.close()
+
+
+class _Watch:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._nodes: dict[str, _Node] = {}
+        self._stats: dict[str, ChannelStats] = {}
+        self._looks = 0
+        self._got_at: list[float] = []
+        self._done = False
+
+    async def run(self, reader: AudioReader, *, realtime: bool) -> list[NodeRow]:
+        session = self._session
+        statuses = (await session.get_status()).nodes
+        self._nodes = {name: _Node(pid=status.pid) for name, status in statuses.items()}
+        for channel in session.channels:
+            source, _, target = channel.partition("_to_")
+            for name, side in ((source, "outputs"), (target, "inputs")):
+                node = self._nodes.setdefault(name.partition(".")[0], _Node())
+                getattr(node, side).append(channel)
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._look_again_and_again)
+            for output in session.outputs:
+                group.start_soon(self._receive, output)
+            await self._send(reader, realtime=realtime)
+            ended = time.monotonic()
+            await session.close_input()
+            await session.wait_finished()
+            self._done = True
+        await self._look()
+        return [
+            self._row("", self._nodes.get(APPLICATION, _Node()), ended),
+            *(
+                self._row(name, node, ended)
+                for name, node in self._nodes.items()
+                if name != APPLICATION
+            ),
+        ]
+
+    async def _send(self, reader: AudioReader, *, realtime: bool) -> None:
+        rate = reader.sample_rate
+        began, sent = time.monotonic(), 0
+        while True:
+            chunk = await anyio.to_thread.run_sync(reader.read, rate // _CHUNKS_PER_SECOND)
+            if not len(chunk):
+                return
+            sent += len(chunk)
+            if realtime:
+                await anyio.sleep(max(began + sent / rate - time.monotonic(), 0.0))
+            (target,) = self._session.inputs
+            await self._session.send(target, RuntimeData.audio(chunk, rate, reader.channels))
+
+    async def _receive(self, output: str) -> None:
+        while True:
+            try:
+                await self._session.receive(output)
+            except EndOfStream:
+                return
+            self._got_at.append(time.monotonic())
+
+    async def _look_again_and_again(self) -> None:
+        while not self._done:
+            await self._look()
+            await anyio.sleep(_LOOK_AGAIN_SECS)
+
+    async def _look(self) -> None:
+        now = time.monotonic()
+        self._looks += 1
+        for channel in self._session.channels:
+            self._stats[channel] = await self._session.get_channel_stats(channel)
+        for node in self._nodes.values():
+            sent = sum(self._stats[channel].sent for channel in node.outputs)
+            if sent > node.sent:
+                node.sent = sent
+                node.sent_at.append(now)
+            node.waiting += sum(self._stats[c].current_occupancy for c in node.inputs)
+            if node.pid is not None and self._looks % 50 == 0:
+                self._measure(node)
+
+    @staticmethod
+    def _measure(node: _Node) -> None:
+        try:
+            times = psutil.Process(node.pid).cpu_times()
+        except psutil.NoSuchProcess:
+            return
+        node.cpu_s = times.user + times.system
+
+    def _row(self, name: str, node: _Node, ended: float) -> NodeRow:
+        inputs = [self._stats[channel] for channel in node.inputs]
+        if name:
+            self._measure(node)
+        after = [at - ended for at in (node.sent_at if name else self._got_at) if at > ended]
+        return NodeRow(
+            node=name,
+            taken=sum(stats.message_count for stats in inputs),
+            sent=sum(self._stats[channel].sent for channel in node.outputs),
+            moving_us=max((stats.latency_p50_us for stats in inputs), default=None),
+            waiting=round(node.waiting / max(self._looks, 1), 2),
+            cpu_s=round(node.cpu_s, 3),
+            blocked_s=round(sum(self._stats[c].blocked_seconds for c in node.outputs), 3),
+            first_after_s=round(after[0], 4) if after else None,
+            last_after_s=round(after[-1], 4) if after else None,
+        )

@@ -1,0 +1,71 @@
+"""Which systems can be measured here, and their processes."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from remotemedia.runtime.bench.pair import ProcessPair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from remotemedia.runtime.bench.pair import Pair, Transport
+
+__all__ = ["NAMES", "missing", "pairs"]
+
+#: What `--against` takes.
+NAMES = ("queue", "pyzmq", "dora")
+_NEEDED = {
+    "pyzmq": ("zmq", "pip install 'remotemedia-runtime[bench]'"),
+    "dora": ("dora", "pip install dora-rs dora-rs-cli"),
+}
+
+
+def missing(name: str) -> str | None:
+    """Return why a system can't be measured, or None."""
+    module, advice = _NEEDED.get(name, ("", ""))
+    if module:
+        found = find_spec(module)
+        if found is None or found.origin is None:  # a directory of that name is no package
+            return f"{name} is not installed ({advice})"
+    if name == "dora" and shutil.which("dora") is None:
+        return f"the command `dora` is not installed ({advice})"
+    return None
+
+
+@contextlib.contextmanager
+def pairs(against: Sequence[str] = (), pin: Sequence[int] | None = None) -> Iterator[list[Pair]]:
+    """Start the processes of raw iceoryx2 and of other systems, and end them afterwards."""
+    from remotemedia.runtime.bench.raw import RawIceoryx2
+
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="remotemedia-bench-") as name:
+        directory = Path(name)
+        transports: list[Transport] = [RawIceoryx2(name, f"rmb{os.getpid()}_")]
+        if "queue" in against:
+            from remotemedia.runtime.bench.queues import MultiprocessingQueue
+
+            transports.append(MultiprocessingQueue(context))
+        if "pyzmq" in against:
+            from remotemedia.runtime.bench.pyzmq import Pyzmq
+
+            transports.append(Pyzmq(directory))
+        started: list[Pair] = []
+        try:
+            for transport in transports:
+                started.append(ProcessPair(transport, context, pin))  # noqa: PERF401 - one may fail
+            if "dora" in against:
+                from remotemedia.runtime.bench.dora import DoraPair
+
+                started.append(DoraPair(directory, pin))
+            yield started
+        finally:
+            for pair in started:
+                pair.close()
