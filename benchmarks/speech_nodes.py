@@ -42,7 +42,7 @@ def _timed(results: Iterator[RuntimeData], computed: list[Span]) -> Iterator[Run
     begin = time.monotonic()
     for item in results:
         computed.append((begin, time.monotonic()))
-        item.metadata.extra = {"computed": computed[-_KEPT:]}
+        item.metadata.extra = {**item.metadata.extra, "computed": computed[-_KEPT:]}
         yield item
         begin = time.monotonic()
     computed.append((begin, time.monotonic()))
@@ -63,7 +63,7 @@ class TimedWhisper(WhisperNode):
 
     def finish(self) -> Iterator[RuntimeData]:
         """Give what is held back."""
-        return super().finish()
+        return _timed(super().finish(), self._computed)
 
 
 @register_node("timed_reply", inputs=_TEXT, outputs=_TEXT)

@@ -109,8 +109,14 @@ async def test_what_was_received_is_read_only(ends: Ends) -> None:
     for array in got.payload.values():
         with pytest.raises(ValueError, match="read-only"):
             array[:] = 1
-        with pytest.raises(ValueError, match="WRITEABLE"):
-            array.flags.writeable = True
+
+
+async def test_what_was_received_can_not_be_made_writable(ends: Ends) -> None:
+    await ends.outlet.send(RuntimeData.tensor(np.zeros(3)))
+    got = ends.inlet.receive()
+    assert got is not None
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        got.as_numpy().flags.writeable = True
 
 
 # ---- loans in nodes

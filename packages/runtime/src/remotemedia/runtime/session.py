@@ -328,10 +328,10 @@ class Session:
         )
         self._finalizer.atexit = False  # the runtime's thread sees to that
         supervisor.check()
-        self._feeds = open_feeds(space, graph, wiring, ledger, bells)
-        self._taps = open_taps(space, graph, wiring, ledger, bells)
-        supervisor.app_bells += [feed.bell for feed in self._feeds.all()]
-        supervisor.app_bells += [tap.bell for tap in self._taps.all()]
+        # cleanup() may empty the attributes at any moment: it runs in another thread.
+        self._feeds = feeds = open_feeds(space, graph, wiring, ledger, bells)
+        self._taps = taps = open_taps(space, graph, wiring, ledger, bells)
+        supervisor.app_bells += [end.bell for end in (*feeds.all(), *taps.all())]
         return supervisor
 
     @property

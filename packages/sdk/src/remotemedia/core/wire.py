@@ -346,13 +346,21 @@ def _shape_only(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.ndarray(shape, dtype, bytes(dtype.itemsize), 0, (0,) * len(shape))
 
 
+def _array(
+    view: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int
+) -> NDArray[Any]:
+    """Return an array over memory. What np.ndarray makes of read-only memory can be unlocked."""
+    flat = np.frombuffer(view, dtype, prod(shape), offset)
+    return flat if len(shape) == 1 else flat.reshape(shape)
+
+
 def _payload(known: _Known, view: memoryview, offset: int, size: int) -> Any:  # noqa: ANN401
     arrays = known.arrays
     if len(arrays) == 1 and not arrays[0][0]:
         _, dtype, shape, at = arrays[0]
-        return np.ndarray(shape, dtype, view, offset + at)
+        return _array(view, dtype, shape, offset + at)
     if arrays or known.type is DataType.TENSOR:
-        return {name: np.ndarray(s, d, view, offset + at) for name, d, s, at in arrays}
+        return {name: _array(view, d, s, offset + at) for name, d, s, at in arrays}
     body = view[offset : offset + size]
     if known.type is DataType.TEXT:
         return str(body, "utf-8")

@@ -36,6 +36,9 @@ TOKENS_AT_MOST = 400
 #: and can't tell). Where more voice than this is left, it hears the rest in a second pass; less
 #: may be a timestamp that is off, and a second pass would double words.
 UNHEARD_SECS = 1.5
+#: Quieter utterances are made this loud: Whisper drops words from those below 0.03, at the start
+#: most of all. Louder ones stay as they are.
+PEAK = 0.5
 
 
 class Transcript(NamedTuple):
@@ -124,6 +127,7 @@ class Recognizer:
             samples: Mono float32 at 16 kHz, at most 30 s.
             voice_end: Where in it the voice ends, in seconds.
         """
+        samples = _leveled(samples)
         heard: list[Any] = []  # Any: faster-whisper's segments
         language, at = self._config.language, 0.0
         while True:
@@ -153,6 +157,13 @@ class Recognizer:
             max_new_tokens=min(TOKENS_AT_MOST, max(TOKENS_AT_LEAST, int(seconds * TOKENS_PER_SEC))),
         )
         return list(segments), info.language
+
+
+def _leveled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return samples without a constant offset, and not quieter than `PEAK`."""
+    centered = samples - samples.mean(dtype=np.float64).astype(np.float32)
+    peak = float(np.abs(centered).max(initial=0.0))
+    return centered * np.float32(PEAK / peak) if 0 < peak < PEAK else centered
 
 
 def _arithmetic(config: WhisperConfig, where: str) -> tuple[str, str]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from remotemedia.runtime.bench.pair import Pair
     from remotemedia.runtime.bench.payload import Mode
-    from remotemedia.runtime.runtime import Runtime
 
 __all__ = ["OURS", "OURS_COROUTINE", "OURS_SPINNING", "RAW", "Measured", "latency"]
 

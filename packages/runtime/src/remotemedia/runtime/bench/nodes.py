@@ -47,6 +47,7 @@ class Near(_Player):
     """Sends a message as often as it is ordered to, each when the last one has come back."""
 
     def initialize(self) -> None:
+        """Start with nothing to do."""
         super().initialize()
         self.missing = self.began = 0
         self.times: list[int] = []
@@ -121,6 +122,7 @@ class Drain(_Player):
     """Reads messages, and says how long all of an order took."""
 
     def initialize(self) -> None:
+        """Start with nothing to do."""
         super().initialize()
         self.missing, self.began = 0, 0.0
 

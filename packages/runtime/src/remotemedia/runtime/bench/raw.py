@@ -114,7 +114,7 @@ class _RawEnd(End):
         while True:
             sample = self._subscriber.receive()
             if sample is not None:
-                read(self._view(sample.payload_ptr, getattr(sample, "__slice_len")))  # noqa: B009
+                read(self._view(sample.payload_ptr, getattr(sample, "__slice_len")))
                 sample.delete()
                 return
             self._listener.blocking_wait()

@@ -11,8 +11,6 @@ import numpy as np
 from remotemedia.core.wire import ALIGNMENT
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 

@@ -128,7 +128,8 @@ class Worker:
     async def _process(self, inlet: Inlet, data: RuntimeData) -> None:
         self._place.stage, self._place.item = "process", f"{data.port}#{data.sequence}"
         try:
-            _check_type(f"input {data.port!r} takes", inlet.plan.type, data)
+            if inlet.plan.type != "any":
+                _check_type(f"input {data.port!r} takes", inlet.plan.type, data)
             if not data.session_id:
                 data.session_id = self._init.session_id
             await self._emit(self._node.process(data))
@@ -179,7 +180,9 @@ class Worker:
         data = RuntimeData.of(item)
         # What was received names the input that it came on, and may be returned as it is.
         outlet = self.outlet_for(data, returned_input=data.sequence is not None)
-        _check_type(f"output {outlet.port!r} gives", self._init.outputs[outlet.port], data)
+        wanted = self._init.outputs[outlet.port]
+        if wanted != "any":
+            _check_type(f"output {outlet.port!r} gives", wanted, data)
         if not data.session_id:
             data.session_id = self._init.session_id
         await outlet.send(data)
@@ -205,7 +208,6 @@ class Worker:
 
 
 def _check_type(port: str, wanted: str, data: RuntimeData) -> None:
-    if wanted != "any":
-        given = data.type.value
-        if given != wanted:
-            raise DataError(f"{port} {wanted} data, got {given}")
+    given = data.type.value
+    if given != wanted:
+        raise DataError(f"{port} {wanted} data, got {given}")
