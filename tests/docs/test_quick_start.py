@@ -60,7 +60,9 @@ def test_sessions(programs: Path) -> None:
 def test_every_error_of_the_table_exists() -> None:
     from remotemedia.core import errors
 
-    rows = [line for line in _PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    rows = [
+        line for line in _PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
+    ]
     names = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert names
     assert all(name in errors.__all__ for name in names)

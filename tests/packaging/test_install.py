@@ -16,6 +16,10 @@ PACKAGES = {
     "remotemedia-nodes-whisper": "remotemedia.nodes.whisper",
     "remotemedia-nodes-tts": "remotemedia.nodes.tts",
 }
+NODES = {
+    "remotemedia-nodes-whisper": ("whisper",),
+    "remotemedia-nodes-tts": ("kokoro_tts", "piper_tts"),
+}
 
 pytestmark = pytest.mark.timeout(180)  # dependencies may have to be fetched
 
@@ -43,7 +47,20 @@ class Environment:
 
     def imports(self, *modules: str) -> None:
         """Import the modules in a process of this environment; any warning is an error."""
-        code = "; ".join(f"import {module}" for module in modules)
+        self._python("; ".join(f"import {module}" for module in modules))
+
+    def lacks(self, module: str) -> None:
+        """Check that nothing is left of a module, also no folder."""
+        self._python(f"import importlib.util as u; assert u.find_spec({module!r}) is None")
+
+    def finds(self, *nodes: str) -> None:
+        """Check that the runtime finds these node types, no others, and no broken plugin."""
+        self._python(
+            "from remotemedia.runtime.plugins import discover; found = discover(); "
+            f"assert sorted(found.nodes) == {sorted(nodes)}, found; assert not found.problems"
+        )
+
+    def _python(self, code: str) -> None:
         self._run(str(self.python), "-I", "-W", "error", "-c", code)
 
     def _pip(self, verb: str, *arguments: str) -> None:
@@ -70,15 +87,32 @@ def test_installs_alone(environment: Environment, name: str, module: str) -> Non
     environment.imports(module, "remotemedia.core")
 
 
-@pytest.mark.parametrize("backwards", [False, True], ids=["sdk first", "nodes first"])
-def test_installs_in_any_order(environment: Environment, *, backwards: bool) -> None:
-    for name in reversed(PACKAGES) if backwards else PACKAGES:
+@pytest.mark.parametrize("first", PACKAGES)
+@pytest.mark.parametrize("step", [1, -1], ids=["onwards", "backwards"])
+def test_installs_in_any_order(environment: Environment, first: str, step: int) -> None:
+    names = list(PACKAGES)[::step]
+    at = names.index(first)
+    for name in (*names[at:], *names[:at]):
         environment.install(name)
     environment.imports(*PACKAGES.values())
+    environment.finds(*(node for found in NODES.values() for node in found))
 
 
-@pytest.mark.parametrize("removed", ["remotemedia-nodes-whisper", "remotemedia-nodes-tts"])
+@pytest.mark.parametrize("removed", NODES)
 def test_removing_a_node_package_leaves_the_others(environment: Environment, removed: str) -> None:
     environment.install(*PACKAGES)
     environment.uninstall(removed)
     environment.imports(*(module for name, module in PACKAGES.items() if name != removed))
+    environment.lacks(PACKAGES[removed])
+    environment.finds(*(node for name, found in NODES.items() if name != removed for node in found))
+
+
+def test_removing_the_runtime_leaves_the_nodes(environment: Environment) -> None:
+    environment.install(*PACKAGES)
+    environment.uninstall("remotemedia-runtime")
+    environment.lacks("remotemedia.runtime")
+    environment.imports(
+        "remotemedia.core.multiprocessing",
+        "remotemedia.nodes.whisper.node",
+        "remotemedia.nodes.tts.piper",
+    )

@@ -42,6 +42,7 @@ DISTS = (
         "runtime",
         "remotemedia/runtime",
         {"console_scripts": {"remotemedia": "remotemedia.runtime.cli.main:main"}},
+        frozenset({"bench"}),
     ),
     Dist(
         "remotemedia-nodes-whisper",

@@ -321,7 +321,9 @@ class RuntimeData:
         cls, data: Buffer, *, content_type: str | None = None, port: str | None = None
     ) -> RuntimeData:
         """Make opaque bytes."""
-        return cls(DataType.BYTES, data, metadata=BytesMetadata(content_type=content_type), port=port)
+        return cls(
+            DataType.BYTES, data, metadata=BytesMetadata(content_type=content_type), port=port
+        )
 
     @classmethod
     def of(cls, value: Payload) -> RuntimeData:
@@ -358,10 +360,11 @@ class RuntimeData:
         if isinstance(payload, np.ndarray):
             return payload
         if self.type is DataType.TENSOR:
-            if name is None and len(payload) == 1:
-                return next(iter(payload.values()))  # type: ignore[no-any-return]
-            if name in payload:
-                return payload[name]  # type: ignore[no-any-return]
+            named: dict[str, NDArray[Any]] = payload
+            if name is None and len(named) == 1:
+                return next(iter(named.values()))
+            if name in named:
+                return named[name]
             raise DataError(f"no array {name!r} in this tensor; it has {sorted(payload)}")
         if self.type is DataType.BYTES:
             return np.frombuffer(payload, np.uint8)

@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
     if name not in ("Pipeline", "Session"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        import remotemedia.runtime as runtime
+        from remotemedia import runtime
     except ModuleNotFoundError as error:
         if error.name != "remotemedia.runtime":
             raise

@@ -185,12 +185,10 @@ def _shape_only(shape: Sequence[int], dtype: np.dtype[Any] | str) -> np.ndarray[
     """Return an array that has a shape and a dtype and takes no memory for its elements."""
     try:
         kind, dimensions = np.dtype(dtype), tuple(shape)
-        if any(n < 0 for n in dimensions):  # which np.ndarray would take
-            raise ValueError("negative dimensions")
         # np.broadcast_to does the same for six times the price.
         array = np.ndarray(dimensions, kind, bytes(kind.itemsize), 0, (0,) * len(dimensions))
-        if array.shape != dimensions:  # a length of -1 means "what fits" to numpy
-            raise ValueError("lengths must not be negative")
-        return array
     except (TypeError, ValueError) as error:
         raise DataError(f"impossible shape {shape!r:.80} or dtype {dtype!r}: {error}") from error
+    if array.shape != dimensions or any(n < 0 for n in dimensions):  # which np.ndarray takes
+        raise DataError(f"impossible shape {shape!r:.80}: lengths must not be negative")
+    return array

@@ -109,6 +109,7 @@ _encoder = msgspec.msgpack.Encoder()
 _header_decoder = msgspec.msgpack.Decoder(_AnyHeader)
 _value_decoder = msgspec.msgpack.Decoder()
 
+
 def aligned(size: int) -> int:
     """Return where the next payload or array may begin."""
     return (size + ALIGNMENT - 1) & -ALIGNMENT
@@ -272,10 +273,10 @@ def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
     Raises:
         WireError: The slice is not a message of this version, or contradicts itself.
     """
-    length = slice_.shape[0]
+    view = memoryview(slice_)
+    length = view.nbytes
     if length < PREFIX_SIZE:
         raise WireError(f"a message has at least {PREFIX_SIZE} bytes, this slice has {length}")
-    view = memoryview(slice_)
     magic, version, kind, _, header_size, offset, size, sequence, sent_ns, timestamp = (
         _PREFIX.unpack_from(view)
     )

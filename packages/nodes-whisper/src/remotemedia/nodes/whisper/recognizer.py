@@ -161,9 +161,12 @@ class Recognizer:
 
 def _leveled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return samples without a constant offset, and not quieter than `PEAK`."""
-    centered = samples - samples.mean(dtype=np.float64).astype(np.float32)
+    centered: NDArray[np.float32] = samples - np.float32(samples.mean(dtype=np.float64))
     peak = float(np.abs(centered).max(initial=0.0))
-    return centered * np.float32(PEAK / peak) if 0 < peak < PEAK else centered
+    if not 0 < peak < PEAK:
+        return centered
+    leveled: NDArray[np.float32] = centered * np.float32(PEAK / peak)
+    return leveled
 
 
 def _arithmetic(config: WhisperConfig, where: str) -> tuple[str, str]:

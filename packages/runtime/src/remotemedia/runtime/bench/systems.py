@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import shutil
 import tempfile
 from importlib.util import find_spec
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from remotemedia.runtime.bench.pair import ProcessPair
+from remotemedia.runtime.space_files import RuntimeFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from remotemedia.runtime.bench.pair import Pair, Transport
+    from remotemedia.runtime.bench.pair import Pair
 
 __all__ = ["NAMES", "missing", "pairs"]
 
@@ -46,26 +46,28 @@ def pairs(against: Sequence[str] = (), pin: Sequence[int] | None = None) -> Iter
     from remotemedia.runtime.bench.raw import RawIceoryx2
 
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory(prefix="remotemedia-bench-") as name:
-        directory = Path(name)
-        transports: list[Transport] = [RawIceoryx2(name, f"rmb{os.getpid()}_")]
+    files = RuntimeFiles.create()  # reclaimed by the next runtime, if this process is killed
+    # Sockets lie here: their paths must be short.
+    directory = Path(tempfile.mkdtemp(prefix="rmb-"))
+    started: list[Pair] = []
+    try:
+        raw = RawIceoryx2(str(directory), files.prefix)
+        started.append(ProcessPair(raw, context, pin))
         if "queue" in against:
             from remotemedia.runtime.bench.queues import MultiprocessingQueue
 
-            transports.append(MultiprocessingQueue(context))
+            started.append(ProcessPair(MultiprocessingQueue(context), context, pin))
         if "pyzmq" in against:
             from remotemedia.runtime.bench.pyzmq import Pyzmq
 
-            transports.append(Pyzmq(directory))
-        started: list[Pair] = []
-        try:
-            for transport in transports:
-                started.append(ProcessPair(transport, context, pin))  # noqa: PERF401 - one may fail
-            if "dora" in against:
-                from remotemedia.runtime.bench.dora import DoraPair
+            started.append(ProcessPair(Pyzmq(directory), context, pin))
+        if "dora" in against:
+            from remotemedia.runtime.bench.dora import DoraPair
 
-                started.append(DoraPair(directory, pin))
-            yield started
-        finally:
-            for pair in started:
-                pair.close()
+            started.append(DoraPair(directory, pin))
+        yield started
+    finally:
+        for pair in started:
+            pair.close()
+        shutil.rmtree(directory, ignore_errors=True)
+        files.remove()

@@ -101,7 +101,7 @@ class Inlet:
             if self._record.is_waiting:
                 self._ring()
             return None
-        nbytes = getattr(sample, "__slice_len")  # noqa: B009 - the name would be mangled
+        nbytes = getattr(sample, "__slice_len")
         address = sample.payload_ptr
         returns = self._returns
         held = self._received - returns.count

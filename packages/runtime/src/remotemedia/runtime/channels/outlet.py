@@ -148,7 +148,8 @@ class Outlet:
         if self.loans:
             raise LoanError(
                 f"{len(self.loans)} loan(s) of output {self.port!r} were neither returned nor "
-                "dropped when the item was done; take a loan for each item, or use an array of your own"
+                "dropped when the item was done; take a loan for each item, or use an array of "
+                "your own"
             )
 
     def end(self) -> None:

@@ -77,7 +77,7 @@ class Writer:
         publisher = space.publisher(channel)
         # The public method checks its argument's generic type at each call, which costs as much
         # as the loan itself.
-        self._loan = getattr(publisher, "__loan_slice_uninit")  # noqa: B009 - would be mangled
+        self._loan = getattr(publisher, "__loan_slice_uninit")
 
     def take(self, nbytes: int) -> Any:  # noqa: ANN401 - iceoryx2 has no types
         """Loan memory: a sample that `publish` sends, or that is given back when dropped.
@@ -105,7 +105,7 @@ class Writer:
 
     def publish(self, sample: Any, nbytes: int) -> None:  # noqa: ANN401
         """Send what was taken and written."""
-        getattr(sample, "__assume_init")().send()  # noqa: B009 - as in __init__
+        getattr(sample, "__assume_init")().send()
         self.sequence += 1
         for consumer in self.consumers:
             consumer.put(nbytes)

@@ -54,7 +54,7 @@ def bench() -> None:
 @_pin
 @_rounds
 @click.pass_context
-def latency(context: click.Context, **options: Any) -> None:  # noqa: ANN401 - click's options
+def latency(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - click's options
     """Measure a hop from node process to node process, one way, through the whole framework.
 
     The receiver reads one value per page. p50 is the median of the rounds' medians; `first` is
@@ -69,7 +69,7 @@ def latency(context: click.Context, **options: Any) -> None:  # noqa: ANN401 - c
 @_rounds
 @click.option("--share", type=click.FloatRange(0, 1), default=1.0, help="Of the usual messages.")
 @click.pass_context
-def throughput(context: click.Context, **options: Any) -> None:  # noqa: ANN401
+def throughput(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Measure messages per second at 64 B, and gigabytes per second at 10 MB."""
     _run(context, _throughput, options)
 
@@ -79,7 +79,7 @@ def throughput(context: click.Context, **options: Any) -> None:  # noqa: ANN401
 @_rounds
 @click.option("--idle-seconds", type=click.FloatRange(0), default=5.0, show_default=True)
 @click.pass_context
-def spawn(context: click.Context, **options: Any) -> None:  # noqa: ANN401
+def spawn(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Measure how long sessions take to be ready, beside a process that imports their modules."""
     _run(context, _spawn, options)
 
@@ -90,7 +90,7 @@ def spawn(context: click.Context, **options: Any) -> None:  # noqa: ANN401
 @click.option("--fast", is_flag=True, help="Send as fast as it goes, not as a microphone would.")
 @_json
 @click.pass_context
-def pipeline(context: click.Context, **options: Any) -> None:  # noqa: ANN401
+def pipeline(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Run the pipeline FILE on a recording, and say when it answered after its end."""
     _run(context, _pipeline, options)
 

@@ -9,13 +9,11 @@ import sys
 import threading
 import traceback
 
-
 from remotemedia.core.errors import ProcessCrashError, RemoteMediaError
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
 from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.control import ControlLine
-
 
 __all__ = ["InlineExecutor"]
 

@@ -34,9 +34,11 @@ class ControlLine:
         """Return the next message, or None when the parent is gone."""
         try:
             head = self._exactly(msg.FRAME_HEAD.size)
-            return self._decoder.decode(self._exactly(*msg.FRAME_HEAD.unpack(head)))
+            body = self._exactly(*msg.FRAME_HEAD.unpack(head))
         except (OSError, EOFError):
             return None
+        message: msg.ToNode = self._decoder.decode(body)
+        return message
 
     def receive_fds(self) -> list[int]:
         """Return the session's descriptors, which the parent sends before everything else."""

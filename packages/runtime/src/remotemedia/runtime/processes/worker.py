@@ -72,7 +72,7 @@ class Worker:
         stopping: threading.Event,
     ) -> None:
         self._node, self._init, self._place = node, init, place
-        self._inlets, self._outlets = inlets, outlets
+        self._open, self._outlets = list(inlets), outlets
         self._stopping = stopping.is_set
         self.idle_loop: asyncio.AbstractEventLoop | None = None
         self.spin_ns = 0
@@ -84,7 +84,7 @@ class Worker:
         Args:
             bell: Rings when something has arrived.
         """
-        missing = sum(not inlet.plan.link.feedback for inlet in self._inlets)
+        missing = sum(not inlet.plan.link.feedback for inlet in self._open)
         spin_until = 0
         while missing:
             took, ended = await self._take_turns()
@@ -109,10 +109,8 @@ class Worker:
         Returns:
             Whether there was any, and how many inputs that had to be waited for have ended.
         """
-        took, ended = False, 0
-        for inlet in self._inlets:
-            if inlet.ended:
-                continue
+        took, ended = False, []
+        for inlet in self._open:
             self._place.stage, self._place.item = "receive", inlet.plan.link.name
             data = inlet.receive()
             if data is not None:
@@ -120,10 +118,12 @@ class Worker:
                 await self._process(inlet, data)
                 del data  # its memory goes back before the next item is waited for
             elif inlet.ended:
-                ended += not inlet.plan.link.feedback
+                ended.append(inlet)
             if self._stopping():
                 raise Stopped
-        return took, ended
+        for inlet in ended:
+            self._open.remove(inlet)
+        return took, sum(not inlet.plan.link.feedback for inlet in ended)
 
     async def _process(self, inlet: Inlet, data: RuntimeData) -> None:
         self._place.stage, self._place.item = "process", f"{data.port}#{data.sequence}"

@@ -1,0 +1,191 @@
+"""The command runs and its rows make sense; how fast anything is, is not for a test to say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remotemedia.core.errors import RemoteMediaError
+from remotemedia.runtime.bench import plot
+from remotemedia.runtime.bench.payload import parse_size
+from remotemedia.runtime.bench.rows import LatencyRow, ThroughputRow, median, percentile
+from remotemedia.runtime.bench.table import as_json, as_table
+
+pytestmark = pytest.mark.timeout(60)
+
+PIPELINE = '[nodes.pass]\ntype = "remotemedia.runtime.bench.nodes:Pass"\n'
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "remotemedia.runtime.cli.main", "bench", *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=50,
+        check=False,
+    )
+
+
+def rows_of(*arguments: str) -> list[dict[str, Any]]:
+    done = run(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def latency_row(system: str, size: int, p50: float, mode: str = "copied") -> LatencyRow:
+    return LatencyRow(
+        system=system,
+        size=size,
+        mode=mode,
+        p50_us=p50,
+        p99_us=2 * p50,
+        first_us=None,
+        raw_p50_us=10.0,
+        ratio=p50 / 10,
+        messages=100,
+    )
+
+
+# ---- the commands
+
+
+def test_latency_has_a_row_for_each_system_size_and_mode() -> None:
+    rows = rows_of("latency", "--sizes", "64B,64KB", "--rounds", "2", "--spin-us", "50")
+    assert {(row["system"], row["size"], row["mode"]) for row in rows} == {
+        (system, size, mode)
+        for system in (
+            "remotemedia",
+            "remotemedia, coroutine",
+            "remotemedia, spinning",
+            "raw iceoryx2",
+        )
+        for size in (64, 65536)
+        for mode in ("copied", "in place")
+    }
+    for row in rows:
+        assert row["benchmark"] == "latency"
+        assert 0 < row["p50_us"] <= row["p99_us"]
+        assert row["ratio"] == pytest.approx(row["p50_us"] / row["raw_p50_us"], rel=0.05)
+        assert row["messages"] >= 6
+        assert (row["first_us"] is None) == (row["system"] == "raw iceoryx2")
+
+
+def test_latency_against_others_says_what_is_not_there() -> None:
+    done = run(
+        *("latency", "--json", "--sizes", "64", "--modes", "copied", "--rounds", "1"),
+        *("--against", "queue,pyzmq,dora"),
+    )
+    assert done.returncode == 0, done.stderr
+    systems = {json.loads(line)["system"] for line in done.stdout.splitlines()}
+    assert "multiprocessing.Queue" in systems
+    for module, system in (("zmq", "pyzmq"), ("dora", "dora")):
+        assert (system in systems) != (f"left out: {system}" in done.stderr), done.stderr
+        assert find_spec(module) is not None or system not in systems
+
+
+def test_both_processes_can_be_pinned() -> None:
+    cpu = min(os.sched_getaffinity(0))
+    rows = rows_of("latency", "--sizes", "64", "--rounds", "1", "--pin", f"{cpu},{cpu}")
+    assert len(rows) == 6
+
+
+def test_latency_draws_a_plot(tmp_path: Path) -> None:
+    file = tmp_path / "latency.png"
+    rows_of("latency", "--sizes", "64,1KB", "--rounds", "1", "--plot", str(file))
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_throughput_counts_messages_and_bytes() -> None:
+    rows = rows_of("throughput", "--rounds", "1", "--share", "0.02")
+    assert {(row["system"], row["size"], row["mode"]) for row in rows} == {
+        (system, size, mode)
+        for system in ("remotemedia", "raw iceoryx2")
+        for size, mode in ((64, "copied"), (10 << 20, "copied"), (10 << 20, "in place"))
+    }
+    for row in rows:
+        expected = row["messages_per_s"] * row["size"] / 1e9
+        assert row["gb_per_s"] == pytest.approx(expected, rel=0.01, abs=0.001)
+
+
+def test_spawn_compares_sessions_with_a_process_that_imports() -> None:
+    *starts, idle = rows_of("spawn", "--rounds", "1", "--idle-seconds", "0.5")
+    assert [row["nodes"] for row in starts] == [1, 1, 10]
+    assert all(row["ratio"] > 0 for row in starts)
+    assert idle["benchmark"] == "idle"
+    assert idle["nodes"] == 10
+    assert 0 <= idle["cpu_percent"] < 50
+
+
+def test_pipeline_says_where_time_goes(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    recording, pipeline = tmp_path / "speech.wav", tmp_path / "pass.toml"
+    soundfile.write(recording, [0.0] * 8000, 16000)
+    pipeline.write_text(PIPELINE, encoding="utf-8")
+    whole, node = rows_of("pipeline", str(pipeline), "--input", str(recording), "--fast")
+    assert (whole["node"], node["node"]) == ("", "pass")
+    assert (node["taken"], node["sent"], whole["taken"]) == (25, 25, 25)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("latency", "--sizes", "big"), "--sizes big"),
+        (("latency", "--sizes", "0"), "--sizes 0"),
+        (("latency", "--modes", "fast"), "--modes fast"),
+        (("latency", "--against", "ray"), "--against ray"),
+        (("latency", "--pin", "0"), "--pin 0"),
+        (("throughput", "--pin", "0,99999"), "--pin 0,99999"),
+        (("pipeline", "no.toml", "--input", "no.wav"), "no.toml"),
+    ],
+)
+def test_a_mistake_is_told_and_nothing_runs(arguments: tuple[str, ...], message: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+# ---- rows, tables, plots
+
+
+def test_medians_and_percentiles() -> None:
+    assert median([3, 1, 2]) == 2
+    assert percentile(range(100), 0.99) == 99
+    assert percentile([7], 0.99) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("64B", 64), ("64", 64), ("1KB", 1024), ("10 MB", 10 << 20), ("2mb", 2 << 20)],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+def test_tables_are_aligned_and_one_for_each_kind_of_row() -> None:
+    row = ThroughputRow("remotemedia", 64, "copied", 1e5, 0.0064, None, None)
+    first, second = as_table([latency_row("remotemedia", 64, 20.0), row]).split("\n\n")
+    head, line = first.splitlines()
+    assert head.split()[:3] == ["system", "size", "mode"]
+    assert line.split()[:4] == ["remotemedia", "64", "B", "copied"]
+    assert "messages/s" in second
+
+
+def test_json_has_an_object_in_each_line() -> None:
+    lines = as_json([latency_row("a", 64, 20.0), latency_row("b", 64, 10.0)]).splitlines()
+    assert [json.loads(line)["system"] for line in lines] == ["a", "b"]
+
+
+def test_without_matplotlib_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(RemoteMediaError, match=r"remotemedia-runtime\[bench\]"):
+        plot.draw([], tmp_path / "latency.png", "")
