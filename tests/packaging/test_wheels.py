@@ -191,9 +191,7 @@ def test_versions_agree(wheelhouse: Path) -> None:
     assert len(versions) == 1
 
 
-@pytest.mark.skipif(
-    "REMOTEMEDIA_SDIST_WHEELS" not in os.environ, reason="only in tox's sdist environment"
-)
+@pytest.mark.sdist
 def test_the_source_distribution_builds_the_same_wheel(dist: Dist, wheelhouse: Path) -> None:
     direct = Wheel.read(wheelhouse, dist)
     through_sdist = Wheel.read(Path(os.environ["REMOTEMEDIA_SDIST_WHEELS"]), dist)

@@ -150,6 +150,10 @@ class Runtime:
         """Return what ends the runtime when nothing refers to it any more."""
         return self._state.shutdown
 
+    def reclaim(self) -> None:
+        """Free shared memory that nodes which crashed have left."""
+        self._state.reclaim()
+
     def next_name(self) -> str:
         """Return a name for a session's channels that no other session of this runtime has."""
         return self._state.next_name()
@@ -185,6 +189,11 @@ class _State:
                 self._opened = files, Space(str(files.root), files.prefix)
                 self._forget = Background.shared().at_exit(self.shutdown)
             return self._opened
+
+    def reclaim(self) -> None:
+        with self._lock:
+            if self._opened is not None:
+                self._opened[1].reclaim()
 
     def next_name(self) -> str:
         with self._lock:

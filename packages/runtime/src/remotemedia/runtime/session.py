@@ -142,6 +142,9 @@ class Session:
             if self._finalizer is not None:
                 self._finalizer.detach()
         self._feeds = self._taps = None
+        if self._supervisor is not None and self._supervisor.error is not None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._runtime.reclaim)
         if self._owns_runtime:
             with anyio.CancelScope(shield=True):
                 await self._runtime.shutdown()

@@ -111,12 +111,8 @@ class Worker:
         """
         took, ended = False, []
         for inlet in self._open:
-            self._place.stage, self._place.item = "receive", inlet.plan.link.name
-            data = inlet.receive()
-            if data is not None:
+            if await self._process(inlet):
                 took = True
-                await self._process(inlet, data)
-                del data  # its memory goes back before the next item is waited for
             elif inlet.ended:
                 ended.append(inlet)
             if self._stopping():
@@ -125,20 +121,30 @@ class Worker:
             self._open.remove(inlet)
         return took, sum(not inlet.plan.link.feedback for inlet in ended)
 
-    async def _process(self, inlet: Inlet, data: RuntimeData) -> None:
+    async def _process(self, inlet: Inlet) -> bool:
+        """Take an item of an input, and process it; returns whether there was one."""
+        self._place.stage, self._place.item = "receive", inlet.plan.link.name
+        data = inlet.receive()
+        if data is None:
+            return False
         self._place.stage, self._place.item = "process", f"{data.port}#{data.sequence}"
         try:
             if inlet.plan.type != "any":
                 _check_type(f"input {data.port!r} takes", inlet.plan.type, data)
             if not data.session_id:
                 data.session_id = self._init.session_id
-            await self._emit(self._node.process(data))
+            result = self._node.process(data)
+            # Its memory goes back before the answer leaves: who sends next writes where it is
+            # still in the cache.
+            del data
+            await self._emit(result)
             for outlet in self._outlets.values():
                 outlet.check_loans()
         except Exception as error:
             if self.on_skipped is None:
                 raise
             self.on_skipped(error)
+        return True
 
     async def _emit(self, result: Any) -> None:  # noqa: ANN401
         """Send what `process` gave, in whichever way it gives it."""
