@@ -4,6 +4,8 @@
 
 Each round runs each case on both sides, each run in fresh processes, so that a machine that gets
 slower does so for both. Numbers are medians over the rounds, ratios medians of each round's ratio.
+Models use every core: other work on the machine spreads the ratios far more than the pipeline adds,
+hence their quartiles, and the ratio of each side's fastest run.
 Needs remotemedia-runtime, remotemedia-nodes-whisper[tiny-en], remotemedia-nodes-tts[piper] and
 examples/acme-reply.
 """
@@ -15,7 +17,7 @@ import os
 import platform
 import subprocess
 import sys
-from statistics import median
+from statistics import median, quantiles
 
 import msgspec
 from speech_sides import SIDES, Case, Run, run
@@ -41,6 +43,12 @@ class Result(msgspec.Struct):
         pipeline_secs: The same over processes.
         overhead_percent: How much longer the pipeline took; negative where nodes overlap. Null in
             real time, where the microphone sets the pace.
+        overhead_quartiles_percent: Between these lie half of the rounds; null with only one.
+        fastest_overhead_percent: The same of the fastest runs of both sides.
+        cpu_overhead_percent: How much more processor time the pipeline took; other work on the
+            machine changes it little. Null in real time.
+        idle_percent: Time in which no model computed, to the time in which one did: what the
+            pipeline adds, whatever else the machine does. Null in real time.
         script_latency_ms: End of the input to first audio, in one script.
         pipeline_latency_ms: The same over processes.
         added_latency_ms: The part of it in which no model computed.
@@ -57,6 +65,10 @@ class Result(msgspec.Struct):
     script_secs: float
     pipeline_secs: float
     overhead_percent: float | None
+    overhead_quartiles_percent: tuple[float, float] | None
+    fastest_overhead_percent: float | None
+    cpu_overhead_percent: float | None
+    idle_percent: float | None
     script_latency_ms: float
     pipeline_latency_ms: float
     added_latency_ms: float
@@ -81,16 +93,28 @@ def summarize(case: Case, scripts: list[Run], pipelines: list[Run]) -> Result:
         if one.spoken != other.spoken:
             message = f"{case.name}: the sides say different things: {one.spoken}, {other.spoken}"
             raise SystemExit(message)
-    ratios = [b.wall / a.wall for a, b in zip(scripts, pipelines, strict=True)]
+    ratios = [_percent(b.wall / a.wall) for a, b in zip(scripts, pipelines, strict=True)]
+    quartiles = quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else None
+    fastest = _percent(min(r.wall for r in pipelines) / min(r.wall for r in scripts))
     return Result(
         case=case.name,
         rounds=len(scripts),
         script_secs=round(median(r.wall for r in scripts), 3),
         pipeline_secs=round(median(r.wall for r in pipelines), 3),
-        overhead_percent=None if case.realtime else round((median(ratios) - 1) * 100, 1),
+        overhead_percent=None if case.realtime else round(median(ratios), 1),
+        overhead_quartiles_percent=None
+        if case.realtime or quartiles is None
+        else (round(quartiles[0], 1), round(quartiles[2], 1)),
+        fastest_overhead_percent=None if case.realtime else round(fastest, 1),
+        cpu_overhead_percent=None
+        if case.realtime
+        else round(_percent(median(r.cpu for r in pipelines) / median(r.cpu for r in scripts)), 1),
+        idle_percent=None
+        if case.realtime
+        else round(median(100 * r.idle / (r.wall - r.idle) for r in pipelines), 1),
         script_latency_ms=round(median(r.latency for r in scripts) * 1000, 1),
         pipeline_latency_ms=round(median(r.latency for r in pipelines) * 1000, 1),
-        added_latency_ms=round(median(r.latency - r.computed for r in pipelines) * 1000, 1),
+        added_latency_ms=round(median(r.waiting for r in pipelines) * 1000, 1),
         script_peak_mb=round(median(r.peak_mb for r in scripts)),
         pipeline_peak_mb=round(median(r.peak_mb for r in pipelines)),
         script_memory_mb=round(median(r.memory_mb for r in scripts)),
@@ -100,12 +124,24 @@ def summarize(case: Case, scripts: list[Run], pipelines: list[Run]) -> Result:
     )
 
 
+def _percent(ratio: float) -> float:
+    return (ratio - 1) * 100
+
+
 def told(result: Result) -> str:
     """Say it to people."""
     if result.overhead_percent is None:
         overhead = "the microphone sets the pace"
     else:
         overhead = f"{result.overhead_percent:+.1f} % (target: below {OVERHEAD_TARGET_PERCENT:g} %)"
+        if result.overhead_quartiles_percent is not None:
+            low, high = result.overhead_quartiles_percent
+            overhead += f", half of the rounds {low:+.1f} to {high:+.1f} %"
+        overhead += (
+            f"\n    fastest runs {result.fastest_overhead_percent:+.1f} %, "
+            f"processor time {result.cpu_overhead_percent:+.1f} %, "
+            f"without a model {result.idle_percent:.1f} %"
+        )
     return (
         f"{result.case}\n"
         f"  input to last audio   {result.script_secs:8.3f} s  {result.pipeline_secs:8.3f} s  "

@@ -68,8 +68,10 @@ class Run(msgspec.Struct):
 
     Attributes:
         wall: Seconds from the first chunk to the last audio; models are loaded before.
+        cpu: Processor time that all processes took meanwhile, in seconds.
+        idle: How many seconds of `wall` no model computed.
         latency: Seconds from the end of the input to the first audio after it.
-        computed: How many of these some model computed.
+        waiting: How many seconds of `latency` no model computed.
         peak_mb: Sum of the peaks of resident memory of all processes, in MiB; memory that
             processes share counts in each.
         memory_mb: Memory at the end, in MiB; shared memory is divided among those who share it.
@@ -78,8 +80,10 @@ class Run(msgspec.Struct):
     """
 
     wall: float
+    cpu: float
+    idle: float
     latency: float
-    computed: float
+    waiting: float
     peak_mb: float
     memory_mb: float
     threads: int
@@ -97,11 +101,12 @@ class _Clock:
     def __init__(self, case: Case) -> None:
         self.chunks = case.chunks()
         self._realtime = case.realtime
-        self.began = self.ended = 0.0
+        self.began = self.ended = self._cpu = 0.0
         self._audio: list[tuple[float, RuntimeData]] = []
 
     def begin(self) -> None:
         """The first chunk is about to be sent."""
+        self._cpu = _cpu()
         self.began = time.monotonic()
 
     def until_spoken(self, number: int) -> float:
@@ -125,23 +130,36 @@ class _Clock:
 
     def result(self) -> Run:
         """Put it together; everything still runs."""
-        last = time.monotonic()
+        last, cpu = time.monotonic(), _cpu()
         came, first = next((at, item) for at, item in self._audio if at > self.ended)
+        everything = {span for _, item in self._audio for span in spans(item)}
         peak = private = threads = 0
-        me = psutil.Process()
-        for process in (me, *me.children(recursive=True)):
+        for process in _processes():
             peak += _peak(process.pid)
             private += process.memory_full_info().pss
             threads += process.num_threads()
         return Run(
             wall=last - self.began,
+            cpu=cpu - self._cpu,
+            idle=last - self.began - _covered(everything, self.began, last),
             latency=came - self.ended,
-            computed=_covered(spans(first), self.ended, came),
+            waiting=came - self.ended - _covered(spans(first), self.ended, came),
             peak_mb=peak / 2**20,
             memory_mb=private / 2**20,
             threads=threads,
             spoken=[item.metadata.transcript for _, item in self._audio],
         )
+
+
+def _processes() -> list[psutil.Process]:
+    me = psutil.Process()
+    return [me, *me.children(recursive=True)]
+
+
+def _cpu() -> float:
+    """Return the processor time of all processes so far, in seconds."""
+    times = (process.cpu_times() for process in _processes())
+    return float(sum(each.user + each.system for each in times))
 
 
 def _peak(pid: int) -> int:

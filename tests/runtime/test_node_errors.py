@@ -48,8 +48,8 @@ async def test_a_node_that_fails_while_it_runs(
         await session.send("a", "good")
         assert (await session.receive("a")).payload == "good"
         await session.send("a", 1)
-        await session.close_input()
         with anyio.fail_after(SOON_SECS), pytest.raises(NodeError) as caught:
+            await session.close_input()  # which the error may already have reached
             async for _ in session.stream("a"):
                 pass
     error = caught.value

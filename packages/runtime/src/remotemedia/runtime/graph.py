@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
 from remotemedia.core.errors import PipelineError, near
 from remotemedia.core.ports import match_port
-from remotemedia.runtime.channels.plan import POLICIES, Policy
+from remotemedia.runtime.channels.plan import MAX_CAPACITY, POLICIES, Policy
 from remotemedia.runtime.nodetypes import UnknownNodeType, resolve_type, type_of_class
 
 if TYPE_CHECKING:
@@ -255,13 +255,14 @@ class _Resolver:
         target = self.port(*edge.target, "input", place)
         policy = edge.policy or ("block" if self.config.enable_backpressure else "drop_oldest")
         capacity = self.config.channel_capacity if edge.capacity is None else edge.capacity
+        before = len(self.problems)
         if policy not in POLICIES:
-            self.problem(place, f"{edge}: unknown policy {policy!r}; {near(policy, POLICIES)}")
-            return None
-        if not isinstance(capacity, int) or isinstance(capacity, bool) or capacity < 1:
-            self.problem(place, f"{edge}: capacity must be a whole number from 1, not {capacity!r}")
-            return None
-        if source is None or target is None:
+            hint = near(str(policy), POLICIES)
+            self.problem(place, f"{edge}: unknown policy {policy!r}; {hint}")
+        if type(capacity) is not int or not 1 <= capacity <= MAX_CAPACITY:
+            text = f"capacity must be a whole number from 1 to {MAX_CAPACITY}, not {capacity!r}"
+            self.problem(place, f"{edge}: {text}")
+        if source is None or target is None or len(self.problems) > before:
             return None
         if not source.port.fits(target.port):
             self.problem(
@@ -270,7 +271,7 @@ class _Resolver:
                 f"{target.port.type}; put a node between that converts it",
             )
             return None
-        return Edge(source, target, policy, capacity)
+        return Edge(source, target, cast("Policy", policy), capacity)
 
     def without_doubles(self, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
         seen: set[tuple[str, str]] = set()

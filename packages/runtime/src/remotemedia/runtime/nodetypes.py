@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,20 +61,33 @@ def resolve_type(name: str, catalog: Catalog, extra_paths: Sequence[Path]) -> No
     local = registered_nodes().get(name)
     if local is not None:
         return _of_spec(local)
+    broken = [str(problem) for problem in catalog.problems]
     for path, module in _modules(extra_paths):
-        for found in _registered_in(path):
+        try:
+            registered = _registered_in(path)
+        except UnknownNodeType as error:  # it may have nothing to do with what is looked for
+            broken.append(str(error))
+            continue
+        for found in registered:
             if found.type_name == name:
                 return _from_source(found, path, module)
     installed = catalog.nodes.get(name)
     if installed is not None:
         return NodeType(installed.spec)
-    known = {*catalog.nodes, *registered_nodes()}
-    package = PACKAGE_OF_TYPE.get(name)
-    advice = f"pip install '{package}'" if package else near(name, {*known, *PACKAGE_OF_TYPE})
-    broken = "; ".join(str(problem) for problem in catalog.problems)
+    advice = _where_to_get(name, {*catalog.nodes, *registered_nodes()})
     raise UnknownNodeType(
-        f"node type {name!r} is not installed; {advice}" + (f" ({broken})" if broken else "")
+        f"node type {name!r} is not installed; {advice}"
+        + (f" ({'; '.join(broken)})" if broken else "")
     )
+
+
+def _where_to_get(name: str, known: set[str]) -> str:
+    close = get_close_matches(name, {*known, *PACKAGE_OF_TYPE}, n=1)
+    package = PACKAGE_OF_TYPE.get(close[0]) if close and close[0] not in known else None
+    if package is None:
+        return near(name, known)
+    meant = "" if close[0] == name else f"did you mean {close[0]!r}? "
+    return f"{meant}pip install '{package}'"
 
 
 def type_of_class(cls: type[Any]) -> NodeType:
@@ -161,9 +175,15 @@ def _from_source(found: _Found, path: Path, module: str, *, installed: bool = Fa
     arguments = _arguments(found.call)
     if arguments is None:  # ports or config that only running the module can tell
         sys.path[:0] = [entry for entry in paths if entry not in sys.path]
-        target: Any = importlib.import_module(module)
-        for part in found.class_name.split("."):
-            target = getattr(target, part)
+        try:
+            target: Any = importlib.import_module(module)
+            for part in found.class_name.split("."):
+                target = getattr(target, part)
+        except Exception as error:
+            raise UnknownNodeType(
+                f"{path} can't be imported: {type(error).__name__}: {error}; that is needed only "
+                "because its register_node() has arguments that are no literals"
+            ) from error
         spec = type_of_class(target).spec
     else:
         spec = NodeSpec(
@@ -199,10 +219,16 @@ def _classes_in(path: Path) -> list[_Found]:
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
             call = next(filter(None, map(_register_call, statement.decorator_list)), None)
-            name = _literal(call.args[0]) if call is not None and call.args else None
+            name = _literal_name(call)
             doc = (ast.get_docstring(statement) or "").partition("\n")[0]
-            found.append(_Found(statement.name, str(name or statement.name), call, doc))
+            found.append(_Found(statement.name, name or statement.name, call, doc))
     return found
+
+
+def _literal_name(call: ast.Call | None) -> str | None:
+    """Return the name that a class is registered by; None if only running it could tell."""
+    first = call.args[0] if call is not None and call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
 
 
 def _register_call(decorator: ast.expr) -> ast.Call | None:

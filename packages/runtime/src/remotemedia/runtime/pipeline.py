@@ -54,7 +54,8 @@ class EdgeSpec:
     capacity: int | None = None
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.source)} -> {'.'.join(self.target)}"
+        source, target = (".".join(filter(None, end)) for end in (self.source, self.target))
+        return f"{source} -> {target}"
 
 
 class Pipeline:

@@ -390,9 +390,10 @@ def _abandon(
     supervisor: SessionSupervisor, close_runtime: Callable[[], Coroutine[Any, Any, None]] | None
 ) -> None:
     """End a session that was dropped without `cleanup`."""
-    _logger.warning(
-        "session %r was dropped without cleanup(); its nodes are ended", supervisor.session_id
-    )
+    if not supervisor.is_over:
+        _logger.warning(
+            "session %r was dropped without cleanup(); its nodes are ended", supervisor.session_id
+        )
 
     async def end() -> None:
         await supervisor.stop()

@@ -197,7 +197,6 @@ class SessionSupervisor:
                 self._report(node, NodeState.STARTING, 0.0)
             loop = asyncio.get_running_loop()
             self._launching = [loop.create_task(self._launch(launch)) for launch in launches]
-            await self._launched()
             await asyncio.wait_for(self._all_ready(), self.config.init_timeout_secs)
         except asyncio.TimeoutError:
             self._fail(await self._timeout())
@@ -314,6 +313,7 @@ class SessionSupervisor:
                 raise task.exception()  # type: ignore[misc]
 
     async def _all_ready(self) -> None:
+        await self._launched()
         while not (self.error or self._stopping) and any(
             status.state is not NodeState.READY for status in self.status.values()
         ):

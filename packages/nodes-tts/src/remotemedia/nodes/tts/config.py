@@ -16,9 +16,13 @@ class TtsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every speaking node can be told.
 
     Attributes:
+        voice: Who speaks.
+        rate: Speed of speech; 2 is twice as fast.
         pause_secs: Silence after each sentence.
     """
 
+    voice: Name
+    rate: float
     pause_secs: Pause = 0.2
 
 

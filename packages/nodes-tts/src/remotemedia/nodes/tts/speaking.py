@@ -27,7 +27,7 @@ class SpeakingNode(MultiprocessNode):
     """Speaks text: each sentence leaves as audio before the next one is synthesized.
 
     Takes text of any length; a text without any letter or digit gives nothing. Gives mono float32
-    audio, whose metadata has the sentence as its `transcript`.
+    audio, whose metadata has the sentence as its `transcript`, and `voice` and `rate` in `extra`.
     """
 
     config: TtsConfig
@@ -52,9 +52,11 @@ class SpeakingNode(MultiprocessNode):
         for sentence in sentences(data.payload):
             samples = self.synthesize(sentence)
             if len(samples):
-                yield RuntimeData.audio(
+                audio = RuntimeData.audio(
                     np.concatenate((samples, silence)), self.sample_rate, transcript=sentence
                 )
+                audio.metadata.extra = {"voice": self.config.voice, "rate": self.config.rate}
+                yield audio
 
 
 def disable_telemetry() -> None:

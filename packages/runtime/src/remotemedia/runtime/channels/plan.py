@@ -6,10 +6,21 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["POLICIES", "Channel", "Endpoint", "InletPlan", "Link", "OutletPlan", "Policy"]
+__all__ = [
+    "MAX_CAPACITY",
+    "POLICIES",
+    "Channel",
+    "Endpoint",
+    "InletPlan",
+    "Link",
+    "OutletPlan",
+    "Policy",
+]
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "error"]
 POLICIES: tuple[Policy, ...] = ("block", "drop_oldest", "drop_newest", "error")
+#: More messages than this can't wait in a channel: iceoryx2 keeps a place for each.
+MAX_CAPACITY = 10_000
 
 
 class Link(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import subprocess
 from collections import deque
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["Fork", "Template"]
+
+# A template that waits for requests ends at once when they can't come any more.
+_CLOSE_SECS = 1.0
 
 _MODULE = "remotemedia.runtime.processes.template"
 
@@ -116,7 +120,10 @@ class Template:
         """End it, and with it every process that it has forked."""
         if self._ready is not None and hasattr(self, "_watch"):
             self._requests.close()
-            await self._watch
+            await asyncio.wait([self._watch], timeout=_CLOSE_SECS)
+            if not self._watch.done():  # it hangs in an import, or is no template at all
+                os.killpg(self._process.pid, signal.SIGKILL)
+                await self._watch
 
     async def _start(self) -> None:
         here, there = socket.socketpair()

@@ -134,9 +134,7 @@ class Worker:
             if not data.session_id:
                 data.session_id = self._init.session_id
             result = self._node.process(data)
-            # Its memory goes back before the answer leaves: who sends next writes where it is
-            # still in the cache.
-            del data
+            del data  # its memory goes back now, not when the answer has found room
             await self._emit(result)
             for outlet in self._outlets.values():
                 outlet.check_loans()
@@ -176,9 +174,14 @@ class Worker:
                     await result.aclose()
         elif isinstance(result, (RuntimeData, str, bytes, dict)) or hasattr(result, "dtype"):
             await self._send(result)
-        else:
+        elif hasattr(result, "__iter__"):
             for item in result:
                 await self._send(item)
+        else:
+            raise DataError(
+                f"process returned {result.__class__.__name__}; return None, RuntimeData, a list "
+                "of them, or yield them (RuntimeData.json(…) holds numbers)"
+            )
 
     async def _send(self, item: Any) -> None:  # noqa: ANN401
         if item is None:
