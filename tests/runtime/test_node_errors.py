@@ -39,6 +39,12 @@ async def test_a_node_that_can_not_be_made(
         assert caught.value.stage == "initialize"
 
 
+async def _end_of(session: Session) -> None:
+    await session.close_input()  # which an error may already have reached
+    async for _ in session.stream("a"):
+        pass
+
+
 @pytest.mark.parametrize("stage", ["process", "finish"])
 async def test_a_node_that_fails_while_it_runs(
     chain: Callable[..., Pipeline], executor: str, stage: str
@@ -49,9 +55,7 @@ async def test_a_node_that_fails_while_it_runs(
         assert (await session.receive("a")).payload == "good"
         await session.send("a", 1)
         with anyio.fail_after(SOON_SECS), pytest.raises(NodeError) as caught:
-            await session.close_input()  # which the error may already have reached
-            async for _ in session.stream("a"):
-                pass
+            await _end_of(session)
     error = caught.value
     assert (error.node_id, error.stage, error.remote_type) == ("a", stage, "ZeroDivisionError")
     assert error.item == ("input#1" if stage == "process" else "")
