@@ -208,8 +208,9 @@ class Session:
         Raises:
             ReceiveTimeout: Nothing came in time.
             EndOfStream: The input was closed, and everything has been received.
-            RemoteMediaError: What ended the session; everything that had arrived before is
-                received first.
+            RemoteMediaError: What ended the session. What had arrived before is received first,
+                as long as its memory can still be reached: of a node that crashed right after its
+                very first message to this output, that message may be lost.
         """
         tap = self._tap(output)
         with anyio.move_on_after(timeout):
