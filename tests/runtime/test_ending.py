@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 APPLICATION = """
-import asyncio, os, sys, time
+import asyncio, os, signal, sys, time
 import logging
 logging.basicConfig()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from remotemedia.runtime import Session, Pipeline
 
 async def main():
