@@ -429,3 +429,15 @@ class SaysGoodbye(MultiprocessNode):
 
     def cleanup(self) -> None:
         Path(self.config["file"]).write_text(self.node_id, encoding="utf-8")
+
+
+class TellsAboutItself(MultiprocessNode):
+    def process(self, data: RuntimeData) -> RuntimeData:
+        return RuntimeData.json(
+            {
+                "environment": dict(os.environ),
+                "directory": str(Path.cwd()),
+                "cores": sorted(os.sched_getaffinity(0)),
+                "nice": os.getpriority(os.PRIO_PROCESS, 0),
+            }
+        )

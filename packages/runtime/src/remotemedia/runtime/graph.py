@@ -12,13 +12,17 @@ import msgspec
 from remotemedia.core.errors import PipelineError, near
 from remotemedia.core.ports import match_port
 from remotemedia.runtime.channels.plan import MAX_CAPACITY, POLICIES, Policy
+from remotemedia.runtime.cycles import cycles, reachability
+from remotemedia.runtime.node_options import check_options
 from remotemedia.runtime.nodetypes import UnknownNodeType, resolve_type, type_of_class
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
 
     from remotemedia.core.ports import Port
     from remotemedia.runtime.config import MultiprocessConfig
+    from remotemedia.runtime.executors.base import Executor
+    from remotemedia.runtime.node_options import NodeOptions
     from remotemedia.runtime.nodetypes import NodeType
     from remotemedia.runtime.pipeline import EdgeSpec, NodeEntry, Pipeline
     from remotemedia.runtime.plugins import Catalog
@@ -59,6 +63,7 @@ class GraphNode:
         config: Its configuration, checked against the type's, as plain values.
         executor: Which executor runs it.
         on_error: What an exception in `process` does.
+        options: What is said of its process.
     """
 
     id: str
@@ -66,6 +71,7 @@ class GraphNode:
     config: dict[str, Any]
     executor: str
     on_error: Literal["stop", "continue"]
+    options: NodeOptions
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,10 @@ class Graph:
 
 
 def resolve(
-    pipeline: Pipeline, catalog: Catalog, config: MultiprocessConfig, executors: Collection[str]
+    pipeline: Pipeline,
+    catalog: Catalog,
+    config: MultiprocessConfig,
+    executors: Mapping[str, Executor],
 ) -> Graph:
     """Check a pipeline and return its graph.
 
@@ -115,7 +124,7 @@ def resolve(
         pipeline: What was written down.
         catalog: What is installed.
         config: Defaults of edges, and where else to look for nodes.
-        executors: Names of the executors that there are.
+        executors: The executors that there are, by name.
 
     Raises:
         PipelineError: With every mistake there is, each with its place where it came from a file.
@@ -129,7 +138,7 @@ class _Resolver:
         pipeline: Pipeline,
         catalog: Catalog,
         config: MultiprocessConfig,
-        executors: Collection[str],
+        executors: Mapping[str, Executor],
     ) -> None:
         self.pipeline, self.catalog, self.config = pipeline, catalog, config
         self.executors = executors
@@ -192,7 +201,22 @@ class _Resolver:
             self.node_config(entry, node_type),
             entry.executor,
             "continue" if entry.on_error == "continue" else "stop",
+            self.node_options(entry),
         )
+
+    def node_options(self, entry: NodeEntry) -> NodeOptions:
+        """Check what is said of a node's process, and whether its executor can do that."""
+        options, problems = check_options(entry.options)
+        executor = self.executors.get(entry.executor)
+        for key in entry.options:
+            if executor is not None and key not in problems and key not in executor.node_options:
+                problems[key] = (
+                    f"{key} needs a process of its own, and executor {entry.executor!r} has none "
+                    "for it; use 'multiprocess'"
+                )
+        for key, text in problems.items():
+            self.problem(("nodes", entry.id, key), f"node {entry.id!r}: {text}")
+        return options
 
     def node_config(self, entry: NodeEntry, node_type: NodeType) -> dict[str, Any]:
         """Check a node's config, and return it as plain values."""
@@ -286,14 +310,14 @@ class _Resolver:
     def mark_feedback(self, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
         """Mark the dropping edges that close cycles; a cycle of waiting edges is a mistake."""
         waiting = [e for e in edges if e.policy in ("block", "error")]
-        for cycle in _cycles(waiting):
+        for cycle in cycles(waiting):
             text = " -> ".join(cycle)
             self.problem(
                 ("edges",),
                 f"cycle {text}: it would wait for itself; give one of its edges the policy "
                 "drop_oldest or drop_newest",
             )
-        reach = _reachability(edges)
+        reach = reachability(edges)
         return tuple(
             replace(e, feedback=True)
             if e.policy not in ("block", "error") and e.source.node in reach[e.target.node]
@@ -354,34 +378,3 @@ class _Resolver:
             if ref is not None and ref not in refs:
                 refs.append(ref)
         return refs
-
-
-def _reachability(edges: Sequence[Edge]) -> dict[str, set[str]]:
-    """Return for each node those that its data can reach, itself included."""
-    following: dict[str, set[str]] = {}
-    for edge in edges:
-        following.setdefault(edge.source.node, set()).add(edge.target.node)
-        following.setdefault(edge.target.node, set())
-    reach: dict[str, set[str]] = {}
-    for start in following:
-        seen, todo = {start}, [start]
-        while todo:
-            for node in following[todo.pop()] - seen:
-                seen.add(node)
-                todo.append(node)
-        reach[start] = seen
-    return reach
-
-
-def _cycles(edges: Sequence[Edge]) -> list[list[str]]:
-    """Return one cycle for each group of nodes that reach each other."""
-    reach = _reachability(edges)
-    loops = {edge.source.node for edge in edges if edge.source.node == edge.target.node}
-    found: list[list[str]] = []
-    done: set[str] = set()
-    for node in reach:
-        group = [n for n in reach if n in reach[node] and node in reach[n]]
-        if node not in done and (len(group) > 1 or node in loops):
-            found.append([*group, group[0]])
-        done.update(group)
-    return found

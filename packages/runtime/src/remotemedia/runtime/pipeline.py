@@ -7,15 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from remotemedia.core.errors import PipelineError
+from remotemedia.core.errors import PipelineError, near
+from remotemedia.runtime.node_options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from typing_extensions import Unpack
+
     from remotemedia.core.node import MultiprocessNode
     from remotemedia.runtime.channels.plan import Policy
+    from remotemedia.runtime.node_options import WrittenOptions
 
 __all__ = ["EdgeSpec", "NodeEntry", "Pipeline"]
+
+_ARGUMENTS = ("type", "id", "config", "executor", "on_error", *OPTIONS)
 
 
 @dataclass
@@ -28,6 +34,7 @@ class NodeEntry:
         config: Its configuration, unchecked.
         executor: Which executor runs it.
         on_error: What an exception in `process` does: end the session, or skip the item.
+        options: What it says of its process, unchecked; see `NodeOptions`.
     """
 
     id: str
@@ -35,6 +42,7 @@ class NodeEntry:
     config: Any = field(default_factory=dict)
     executor: str = "multiprocess"
     on_error: str = "stop"
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -94,6 +102,7 @@ class Pipeline:
         *,
         executor: str = "multiprocess",
         on_error: Literal["stop", "continue"] = "stop",
+        **options: Unpack[WrittenOptions],
     ) -> Pipeline:
         """Add a node.
 
@@ -103,15 +112,20 @@ class Pipeline:
             config: Its configuration.
             executor: Which executor runs it.
             on_error: `stop` ends the session when `process` raises; `continue` skips the item.
+            options: What its process may use, and where it runs: the fields of `NodeOptions`.
 
         Raises:
             PipelineError: There is a node of this name already.
+            TypeError: There is no such option.
         """
+        for key in options:
+            if key not in OPTIONS:
+                raise TypeError(f"add_node() has no argument {key!r}; {near(key, _ARGUMENTS)}")
         if id in self.nodes:
             raise PipelineError([f"node {id!r} is there already; give the second another id"])
         given = {} if config is None else config
         plain = dict(given) if isinstance(given, Mapping) else given  # checked with all the rest
-        self.nodes[id] = NodeEntry(id, type, plain, executor, on_error)
+        self.nodes[id] = NodeEntry(id, type, plain, executor, on_error, dict(options))
         return self
 
     def with_executor(self, name: str) -> Pipeline:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import ConfigError, PipelineError, near
 from remotemedia.runtime.config import parse_toml, read_text
+from remotemedia.runtime.node_options import OPTIONS, PATH_OPTIONS
 from remotemedia.runtime.pipeline import EdgeSpec, NodeEntry, Pipeline
 
 if TYPE_CHECKING:
@@ -16,14 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["read_draft", "read_pipeline"]
 
 _KEYS = ("name", "nodes", "edges", "inputs", "outputs", "extra_paths")
-_NODE_KEYS = ("type", "config", "executor", "on_error")
+_NODE_KEYS = ("type", "config", "executor", "on_error", *OPTIONS)
 _EDGE_KEYS = ("from", "to", "policy", "capacity")
 #: So many lines an edge may take that is written as a table of its own.
 _EDGE_LINES = 5
 _TABLE = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
-_KEY = re.compile(
-    r"\s*((?:[A-Za-z0-9_-]+|\"[^\"]*\")(?:\s*\.\s*(?:[A-Za-z0-9_-]+|\"[^\"]*\"))*)\s*="
-)
+_PART = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
+_KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
 
 
 def read_pipeline(path: Path) -> Pipeline:
@@ -123,7 +123,16 @@ class _Reader:
                 entry.get("config", {}),
                 str(entry.get("executor", "multiprocess")),
                 str(entry.get("on_error", "stop")),
+                self.options(entry),
             )
+
+    def options(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """Return what is said of a node's process; its paths are relative to the file."""
+        written = {key: entry[key] for key in OPTIONS if key in entry}
+        for key in PATH_OPTIONS:
+            if isinstance(written.get(key), str):
+                written[key] = self.path.parent / written[key]
+        return written
 
     def edges(self, pipeline: Pipeline) -> None:
         edges = self.table.get("edges", [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,13 @@ class RunningNode(ABC):
 
 
 class Executor(ABC):
-    """Runs nodes. All methods are called in the runtime's thread."""
+    """Runs nodes. All methods are called in the runtime's thread.
+
+    Attributes:
+        node_options: The fields of `NodeOptions` that its nodes can have.
+    """
+
+    node_options: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def check(self, launch: NodeLaunch) -> None:

@@ -25,6 +25,8 @@ class InlineExecutor(Executor):
     ignores `stop` is left behind in its (daemon) thread.
     """
 
+    node_options = frozenset({"item_timeout_secs", "on_item_timeout"})
+
     def check(self, launch: NodeLaunch) -> None:
         """Nothing can be missing."""
 

@@ -18,6 +18,7 @@ from remotemedia.core.errors import ProcessCrashError, ProcessSpawnError, Remote
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
 from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
 from remotemedia.runtime.executors.template import Fork, Template
+from remotemedia.runtime.node_options import OPTIONS
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.output import OutputLog
 
@@ -37,6 +38,8 @@ class MultiprocessExecutor(Executor):
     Args:
         config: How; the runtime's configuration if None.
     """
+
+    node_options = frozenset(OPTIONS)
 
     def __init__(self, config: MultiprocessConfig | None = None) -> None:
         self.config = config
@@ -121,16 +124,21 @@ class NodeProcess(RunningNode):
 
     async def spawn(self, template: Template) -> None:
         """Start the process and the task that watches it."""
+        options = self._launch.node.options
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **options.environment}
+        request = msg.SpawnRequest(
+            f"rm:{self._id}"[:15],
+            {os.fsencode(name): os.fsencode(value) for name, value in variables.items()},
+            str(options.working_directory or Path.cwd()),
+            options.cpu_affinity,
+            options.nice,
+        )
         here, there = socket.socketpair()
         pipes = [*os.pipe(), *os.pipe()]
         try:
             give_descriptors(here, self._launch)
-            self._fork = await template.fork(
-                self._id,
-                (there.fileno(), pipes[1], pipes[3]),
-                {**os.environ, "PYTHONUNBUFFERED": "1"},
-                str(Path.cwd()),
-            )
+            fds = (there.fileno(), pipes[1], pipes[3])
+            self._fork = await template.fork(self._id, fds, request)
         except BaseException:
             here.close()
             for fd in pipes[0::2]:

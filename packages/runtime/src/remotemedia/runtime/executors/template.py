@@ -19,7 +19,7 @@ from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.output import OutputLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Fork", "Template"]
 
@@ -56,7 +56,6 @@ class Template:
     def __init__(self, executable: str, preload: Sequence[str]) -> None:
         self.executable, self._preload = executable, preload
         self._output: deque[str] = OutputLog.new_buffer()
-        self._environment: dict[str, str] = {}
         self._ready: asyncio.Future[None] | None = None
         self._asked: deque[asyncio.Future[Fork]] = deque()
         self._forks: dict[int, Fork] = {}
@@ -88,23 +87,19 @@ class Template:
             text = f"{self.executable!r} can't run nodes: {error}"
             raise ProcessSpawnError(node_id, text) from error
 
-    async def fork(
-        self, node_id: str, fds: Sequence[int], environment: Mapping[str, str], directory: str
-    ) -> Fork:
+    async def fork(self, node_id: str, fds: Sequence[int], request: msg.SpawnRequest) -> Fork:
         """Make a process.
 
         Args:
             node_id: The node that it is for.
             fds: Its control socket, standard output and standard error.
-            environment: All of its environment.
-            directory: Its working directory.
+            request: What it is to be.
 
         Raises:
             ProcessSpawnError: The operating system refuses, or the template has ended.
         """
         await self.ready(node_id)
-        changes = _changes(self._environment, environment)
-        body = msgspec.msgpack.encode(msg.SpawnRequest(f"rm:{node_id}"[:15], changes, directory))
+        body = msgspec.msgpack.encode(request)
         answer: asyncio.Future[Fork] = asyncio.get_running_loop().create_future()
         self._asked.append(answer)
         try:
@@ -130,7 +125,6 @@ class Template:
         here.settimeout(5.0)
         events_read, events_write = os.pipe()
         errors_read, errors_write = os.pipe()
-        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         arguments = [self.executable, "-m", _MODULE, str(there.fileno()), str(events_write)]
         try:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - vfork; returns at once
@@ -140,7 +134,7 @@ class Template:
                 stderr=errors_write,
                 pass_fds=(there.fileno(), events_write),
                 start_new_session=True,
-                env=self._environment,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         except OSError:
             here.close()
@@ -221,10 +215,3 @@ class _Ended(Exception):
 
 class _CannotFork(Exception):
     pass
-
-
-def _changes(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str | None]:
-    """Return what has to change in `old` to make it `new`."""
-    changes: dict[str, str | None] = {k: v for k, v in new.items() if old.get(k) != v}
-    changes.update(dict.fromkeys(old.keys() - new.keys()))
-    return changes

@@ -199,10 +199,14 @@ class SpawnRequest(msgspec.Struct):
 
     Attributes:
         name: For `ps`.
-        environment: What differs from the template's environment; None removes a variable.
+        environment: All of its environment.
         directory: The working directory.
+        cores: The cores that it may use; empty for those of the template.
+        nice: Its niceness; the template's if None.
     """
 
     name: str
-    environment: dict[str, str | None]
+    environment: dict[bytes, bytes]
     directory: str
+    cores: tuple[int, ...] = ()
+    nice: int | None = None

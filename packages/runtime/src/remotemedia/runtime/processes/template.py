@@ -89,12 +89,13 @@ class _Template:
         os.dup2(err, 2)
         os.close(out)
         os.close(err)
-        for name, value in request.environment.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        os.environb.clear()
+        os.environb.update(request.environment)
         os.chdir(request.directory)
+        if request.cores:
+            os.sched_setaffinity(0, request.cores)
+        if request.nice is not None:
+            os.setpriority(os.PRIO_PROCESS, 0, request.nice)
         if "numpy.random" in sys.modules:  # else all forks would draw the same numbers
             sys.modules["numpy.random"].seed()
         run_node(control, request.name)
