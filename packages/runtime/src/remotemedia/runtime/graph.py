@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import msgspec
-
+from remotemedia.core.config import check_config
 from remotemedia.core.errors import PipelineError, near
 from remotemedia.core.ports import match_port
 from remotemedia.runtime.channels.plan import MAX_CAPACITY, POLICIES, Policy
@@ -221,35 +220,10 @@ class _Resolver:
     def node_config(self, entry: NodeEntry, node_type: NodeType) -> dict[str, Any]:
         """Check a node's config, and return it as plain values."""
         place = ("nodes", entry.id, "config")
-        head = f"node {entry.id!r}"
-        if not isinstance(entry.config, dict):
-            self.problem(place, f"{head}: config must be a table, not {entry.config!r:.60}")
-            return {}
-        before = len(self.problems)
-        struct = node_type.spec.config
-        if struct is not None:
-            fields = {f.encode_name: f for f in msgspec.structs.fields(struct)}
-            for key, value in entry.config.items():
-                if key not in fields:
-                    self.problem(
-                        (*place, key), f"{head}: unknown config key {key!r}; {near(key, fields)}"
-                    )
-                    continue
-                try:
-                    msgspec.convert(value, fields[key].type)
-                except msgspec.ValidationError as error:
-                    self.problem((*place, key), f"{head}: config key {key!r}: {error}")
-            if len(self.problems) == before:
-                try:
-                    msgspec.convert(entry.config, struct)
-                except msgspec.ValidationError as error:
-                    self.problem(place, f"{head}: config: {error}")
-        try:
-            plain: dict[str, Any] = msgspec.to_builtins(entry.config)
-            msgspec.msgpack.encode(plain)
-        except (TypeError, OverflowError, ValueError, RecursionError) as error:
-            self.problem(place, f"{head}: config: {error}; use values as in JSON")
-            return {}
+        plain, mistakes = check_config(entry.config, node_type.spec.config)
+        for mistake in mistakes:
+            at = (*place, mistake.key) if mistake.key else place
+            self.problem(at, f"node {entry.id!r}: {mistake.text}")
         return plain
 
     # ---- edges

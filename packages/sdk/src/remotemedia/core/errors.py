@@ -209,6 +209,18 @@ class NodeError(RemoteMediaError):
         text = f"Node '{node_id}' failed in {stage}{at}: {remote_type}: {remote_message}"
         super().__init__(text)
 
+    @classmethod
+    def of(cls, error: BaseException, node_id: str, stage: str, item: str = "") -> NodeError:
+        """Make one of what a node has raised, whatever that is."""
+        import traceback
+
+        try:
+            message = str(error)
+        except Exception:  # noqa: BLE001 - an exception whose text can't be made
+            message = "(the exception has no readable message)"
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        return cls(node_id, stage, type(error).__name__, message, "".join(lines), item)
+
     def __str__(self) -> str:
         """Return the message, and below it the traceback of the node."""
         text: str = self.args[0]

@@ -19,7 +19,7 @@ from remotemedia.core.data import (
 )
 from remotemedia.core.errors import DataError
 
-__all__ = ["MultiprocessNode", "NodeContext", "Output", "ProcessResult"]
+__all__ = ["MultiprocessNode", "NodeContext", "Output", "ProcessResult", "make_node"]
 
 #: What one call of `process` may give: nothing, one item, or several.
 Output: TypeAlias = RuntimeData | Sequence[RuntimeData] | None
@@ -179,6 +179,21 @@ class MultiprocessNode(ABC):
         )
         blank = RuntimeData(DataType.TENSOR, payload, "", None, TensorMetadata(), port)
         return self._context.loan(blank)
+
+
+def make_node(
+    cls: type[MultiprocessNode],
+    node_id: str,
+    session_id: str,
+    config: Any,  # noqa: ANN401 - a mapping, or the struct that the node type declares
+    context: NodeContext,
+) -> MultiprocessNode:
+    """Make a node as a runtime does: all that it knows of itself is there before `__init__`."""
+    node = cls.__new__(cls)
+    node.node_id, node.session_id, node.config = node_id, session_id, config
+    node._context = context  # noqa: SLF001 - the runtime's side of the contract
+    node.__init__()  # type: ignore[misc]
+    return node
 
 
 def _shape_only(shape: Sequence[int], dtype: np.dtype[Any] | str) -> np.ndarray[Any, Any]:

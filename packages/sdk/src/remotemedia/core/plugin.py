@@ -5,6 +5,7 @@ Importing this module costs no numpy, so that a plugin's entry point module stay
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -23,6 +24,7 @@ __all__ = [
     "NodeSpec",
     "Port",
     "hookimpl",
+    "load_object",
     "register_node",
     "registered_nodes",
 ]
@@ -84,6 +86,15 @@ class _Registry:
 
 
 _registry = _Registry()
+
+
+def load_object(target: str) -> Any:  # noqa: ANN401 - whatever is named
+    """Import what `"module:Name"` names."""
+    module_name, _, path = target.partition(":")
+    found: Any = importlib.import_module(module_name)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
 
 
 def registered_nodes() -> dict[str, NodeSpec]:

@@ -13,24 +13,26 @@ import inspect
 import os
 import tempfile
 import threading
-import traceback
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from remotemedia.core.config import make_config
+from remotemedia.core.errors import NodeError
+from remotemedia.core.node import make_node
+from remotemedia.core.plugin import load_object
 from remotemedia.runtime.channels.bell import Bell, Bells, BlockingBell, LoopBell
 from remotemedia.runtime.channels.inlet import Inlet
 from remotemedia.runtime.channels.ledger import Ledger
 from remotemedia.runtime.channels.outlet import Outlet
 from remotemedia.runtime.channels.space import Space
 from remotemedia.runtime.processes import messages as msg
-from remotemedia.runtime.processes.loading import load_node_class, load_object
+from remotemedia.runtime.processes.loading import load_node_class
 from remotemedia.runtime.processes.worker import Place, Stopped, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+
+    import msgspec
 
     from remotemedia.core.data import RuntimeData
     from remotemedia.core.node import MultiprocessNode
@@ -113,12 +115,9 @@ class NodeHost:
             init.more_paths,
             init.arguments,
         )
-        node = self._node = cls.__new__(cls)
-        node.node_id, node.session_id = init.node_id, init.session_id
-        node.config = _config(cls, init)
-        node._context = self  # noqa: SLF001 - the runtime's side of the contract
-        node.__init__()  # type: ignore[misc]
-        return node
+        config = make_config(init.config, _config_struct(cls, init))
+        self._node = make_node(cls, init.node_id, init.session_id, config, self)
+        return self._node
 
     def _serve(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells) -> None:
         self._place.stage = "initialize"
@@ -178,7 +177,7 @@ class NodeHost:
             raise Stopped
         if is_async:
             return lambda: loop.run_until_complete(self._worker.run(data_bell))
-        self._worker.idle_loop = loop
+        self._worker.outputs.idle_loop = loop
         self._worker.spin_ns = endpoint.spin_us * 1000
         return lambda: _run_without_loop(self._worker.run(data_bell))
 
@@ -190,7 +189,7 @@ class NodeHost:
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Lend memory of the output that `blank` names."""
-        return self._worker.outlet_for(blank).loan(blank)
+        return self._worker.outputs.outlet_for(blank).loan(blank)
 
     # ---- the parent
 
@@ -198,14 +197,17 @@ class NodeHost:
         self._line.send(msg.Progress(status, fraction, message))
 
     def _fail(self, error: BaseException, *, fatal: bool) -> None:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        try:
-            message = str(error)
-        except Exception:  # noqa: BLE001 - an exception whose text can't be made
-            message = "(the exception has no readable message)"
         place = self._place
+        said = NodeError.of(error, self._init.node_id, place.stage, place.item)
         self._line.send(
-            msg.Failed(place.stage, type(error).__name__, message, text, place.item, fatal)
+            msg.Failed(
+                said.stage,
+                said.remote_type,
+                said.remote_message,
+                said.remote_traceback,
+                said.item,
+                fatal,
+            )
         )
 
     def _listen(self) -> None:
@@ -252,15 +254,15 @@ def _run_without_loop(coroutine: Coroutine[Any, Any, None]) -> None:
     )
 
 
-def _config(cls: type[MultiprocessNode], init: msg.Init) -> Any:  # noqa: ANN401
-    """Return the config as the node type declares it: its struct, or a read-only mapping."""
+def _config_struct(cls: type[MultiprocessNode], init: msg.Init) -> type[msgspec.Struct] | None:
+    """Return the struct that the node type declares, if it does."""
     spec: NodeSpec | None = getattr(cls, "__remotemedia_spec__", None)
-    struct = spec.config if spec is not None else None
-    if struct is None and init.config_target:
-        struct = load_object(init.config_target)
-    if struct is None:
-        return MappingProxyType(init.config)
-    return msgspec.convert(init.config, struct)
+    if spec is not None and spec.config is not None:
+        return spec.config
+    struct: type[msgspec.Struct] | None = (
+        load_object(init.config_target) if init.config_target else None
+    )
+    return struct
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:

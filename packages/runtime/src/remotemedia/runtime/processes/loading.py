@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import PluginError
 from remotemedia.core.node import MultiprocessNode
-from remotemedia.core.plugin import registered_nodes
+from remotemedia.core.plugin import load_object, registered_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ScriptReachedSession", "load_node_class", "load_object", "stop_if_loading_script"]
+__all__ = ["ScriptReachedSession", "load_node_class", "stop_if_loading_script"]
 
 _SCRIPT_MODULE = "__remotemedia_main__"
 _loading_script = False
@@ -32,15 +32,6 @@ def stop_if_loading_script() -> None:
     """
     if _loading_script:
         raise ScriptReachedSession
-
-
-def load_object(target: str) -> Any:  # noqa: ANN401 - whatever is named
-    """Return what `"module:Name"` names."""
-    module_name, _, path = target.partition(":")
-    found: Any = importlib.import_module(module_name)
-    for part in path.split("."):
-        found = getattr(found, part)
-    return found
 
 
 def load_node_class(

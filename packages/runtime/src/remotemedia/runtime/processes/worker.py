@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import threading
 import time
 from dataclasses import dataclass
-from types import GeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from remotemedia.core.data import RuntimeData
-from remotemedia.core.errors import DataError
+from remotemedia.core.outputs import Outputs, check_type
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Mapping, Sequence
 
     from remotemedia.core.node import MultiprocessNode
@@ -55,8 +51,7 @@ class Worker:
         stopping: Set when the session stops.
 
     Attributes:
-        idle_loop: An event loop that does not run, for what needs one although `process` is a
-            plain function.
+        outputs: What sends the node's items.
         spin_ns: How long it looks for the next item before it sleeps.
         on_skipped: Called with what `process` raised, where the item is to be skipped; if None,
             the exception goes on.
@@ -74,7 +69,8 @@ class Worker:
         self._node, self._init, self._place = node, init, place
         self._open, self._outlets = list(inlets), outlets
         self._stopping = stopping.is_set
-        self.idle_loop: asyncio.AbstractEventLoop | None = None
+        self.outputs = Outputs(outlets, init.outputs, init.session_id)
+        self.outputs.on_sent = self._check_stop
         self.spin_ns = 0
         self.on_skipped: Callable[[Exception], None] | None = None
 
@@ -99,7 +95,7 @@ class Worker:
             if missing and not took:
                 await bell.wait()
         self._place.stage, self._place.item = "finish", ""
-        await self._emit(self._node.finish())
+        await self.outputs.emit(self._node.finish())
         for outlet in self._outlets.values():
             outlet.end()
 
@@ -115,8 +111,7 @@ class Worker:
                 took = True
             elif inlet.ended:
                 ended.append(inlet)
-            if self._stopping():
-                raise Stopped
+            self._check_stop()
         for inlet in ended:
             self._open.remove(inlet)
         return took, sum(not inlet.plan.link.feedback for inlet in ended)
@@ -130,93 +125,19 @@ class Worker:
         self._place.stage, self._place.item = "process", f"{data.port}#{data.sequence}"
         try:
             if inlet.plan.type != "any":
-                _check_type(f"input {data.port!r} takes", inlet.plan.type, data)
+                check_type(f"input {data.port!r} takes", inlet.plan.type, data)
             if not data.session_id:
                 data.session_id = self._init.session_id
             result = self._node.process(data)
             del data  # its memory goes back now, not when the answer has found room
-            await self._emit(result)
-            for outlet in self._outlets.values():
-                outlet.check_loans()
+            await self.outputs.emit(result)
+            self.outputs.check_loans()
         except Exception as error:
             if self.on_skipped is None:
                 raise
             self.on_skipped(error)
         return True
 
-    async def _emit(self, result: Any) -> None:  # noqa: ANN401
-        """Send what `process` gave, in whichever way it gives it."""
-        if result is None:
-            return
-        if result.__class__ is RuntimeData:
-            await self._send(result)
-        elif result.__class__ is GeneratorType:
-            for item in result:
-                await self._send(item)
-        elif self.idle_loop is not None and (
-            inspect.isawaitable(result) or hasattr(result, "__aiter__")
-        ):  # `process` is a plain function, but this (say, `finish`) needs the loop
-            self.idle_loop.run_until_complete(self._emit_all(result))
-        else:
-            await self._emit_all(result)
-
-    async def _emit_all(self, result: Any) -> None:  # noqa: ANN401
-        if inspect.isawaitable(result):
-            result = await result
-        if result is None:
-            return
-        if hasattr(result, "__aiter__"):
-            try:
-                async for item in result:
-                    await self._send(item)
-            finally:
-                if hasattr(result, "aclose"):
-                    await result.aclose()
-        elif isinstance(result, (RuntimeData, str, bytes, dict)) or hasattr(result, "dtype"):
-            await self._send(result)
-        elif hasattr(result, "__iter__"):
-            for item in result:
-                await self._send(item)
-        else:
-            raise DataError(
-                f"process returned {result.__class__.__name__}; return None, RuntimeData, a list "
-                "of them, or yield them (RuntimeData.json(…) holds numbers)"
-            )
-
-    async def _send(self, item: Any) -> None:  # noqa: ANN401
-        if item is None:
-            return
-        data = RuntimeData.of(item)
-        # What was received names the input that it came on, and may be returned as it is.
-        outlet = self.outlet_for(data, returned_input=data.sequence is not None)
-        wanted = self._init.outputs[outlet.port]
-        if wanted != "any":
-            _check_type(f"output {outlet.port!r} gives", wanted, data)
-        if not data.session_id:
-            data.session_id = self._init.session_id
-        await outlet.send(data)
+    def _check_stop(self) -> None:
         if self._stopping():
             raise Stopped
-
-    def outlet_for(self, data: RuntimeData, *, returned_input: bool = False) -> Outlet:
-        """Return the output that data is to leave by.
-
-        Raises:
-            DataError: There is no such output, or it has to be named.
-        """
-        outlet = self._outlets.get(data.port or "")
-        if outlet is not None:
-            return outlet
-        only = next(iter(self._outlets.values())) if len(self._outlets) == 1 else None
-        if only is not None and (data.port is None or returned_input):
-            return only
-        names = ", ".join(map(repr, self._outlets)) or "none"
-        if data.port is None or returned_input:
-            raise DataError(f"the node has the outputs {names}: set port= on what it returns")
-        raise DataError(f"the node has no output {data.port!r}; it has {names}")
-
-
-def _check_type(port: str, wanted: str, data: RuntimeData) -> None:
-    given = data.type.value
-    if given != wanted:
-        raise DataError(f"{port} {wanted} data, got {given}")

@@ -1,0 +1,156 @@
+"""Outputs: takes apart what a node's `process` gave, and sends each item by its port."""
+
+from __future__ import annotations
+
+import inspect
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from remotemedia.core.data import RuntimeData
+from remotemedia.core.errors import DataError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Outlet", "Outputs", "check_type"]
+
+
+class Outlet(Protocol):
+    """Where the items of one output go."""
+
+    port: str
+
+    async def send(self, data: RuntimeData) -> None:
+        """Send an item; waits for room."""
+
+    def check_loans(self) -> None:
+        """Raise LoanError if a loan is still out."""
+
+
+_Outlet = TypeVar("_Outlet", bound=Outlet)
+
+
+class Outputs(Generic[_Outlet]):
+    """The outputs of one node.
+
+    Args:
+        outlets: By port.
+        types: The type of data that each port gives, or `any`.
+        session_id: What items get that name no session.
+
+    Attributes:
+        idle_loop: An event loop that does not run, for what needs one although `process` is a
+            plain function.
+        on_sent: Called after each item; what it raises ends the emission.
+    """
+
+    def __init__(
+        self, outlets: Mapping[str, _Outlet], types: Mapping[str, str], session_id: str
+    ) -> None:
+        self._outlets, self._types, self._session_id = outlets, types, session_id
+        self.idle_loop: asyncio.AbstractEventLoop | None = None
+        self.on_sent: Callable[[], object] | None = None
+
+    async def emit(self, result: Any) -> None:  # noqa: ANN401 - whatever a node returns
+        """Send what `process` gave, in whichever way it gives it.
+
+        Raises:
+            DataError: It is nothing that can be sent, or the port that it names does not take it.
+        """
+        if result is None:
+            return
+        if result.__class__ is RuntimeData:
+            await self._send(result)
+        elif result.__class__ is GeneratorType:
+            try:
+                for item in result:
+                    await self._send(item)
+            finally:
+                result.close()  # before the node cleans up, where this ends early
+        elif self.idle_loop is not None and (
+            inspect.isawaitable(result) or hasattr(result, "__aiter__")
+        ):  # `process` is a plain function, but this (say, `finish`) needs the loop
+            self.idle_loop.run_until_complete(self._emit_all(result))
+        else:
+            await self._emit_all(result)
+
+    async def _emit_all(self, result: Any) -> None:  # noqa: ANN401
+        if inspect.isawaitable(result):
+            result = await result
+        if result is None:
+            return
+        if hasattr(result, "__aiter__"):
+            try:
+                async for item in result:
+                    await self._send(item)
+            finally:
+                if hasattr(result, "aclose"):
+                    await result.aclose()
+        elif isinstance(result, (RuntimeData, str, bytes, dict)) or hasattr(result, "dtype"):
+            await self._send(result)
+        elif hasattr(result, "__iter__"):
+            for item in result:
+                await self._send(item)
+        else:
+            raise DataError(
+                f"process returned {result.__class__.__name__}; return None, RuntimeData, a list "
+                "of them, or yield them (RuntimeData.json(…) holds numbers)"
+            )
+
+    async def _send(self, item: Any) -> None:  # noqa: ANN401
+        if item is None:
+            return
+        data = RuntimeData.of(item)
+        # What was received names the input that it came on, and may be returned as it is.
+        outlet = self.outlet_for(data, returned_input=data.sequence is not None)
+        wanted = self._types[outlet.port]
+        if wanted != "any":
+            check_type(f"output {outlet.port!r} gives", wanted, data)
+        if not data.session_id:
+            data.session_id = self._session_id
+        await outlet.send(data)
+        if self.on_sent is not None:
+            self.on_sent()
+
+    def outlet_for(self, data: RuntimeData, *, returned_input: bool = False) -> _Outlet:
+        """Return the output that data is to leave by.
+
+        Raises:
+            DataError: There is no such output, or it has to be named.
+        """
+        outlet = self._outlets.get(data.port or "")
+        if outlet is not None:
+            return outlet
+        only = next(iter(self._outlets.values())) if len(self._outlets) == 1 else None
+        if only is not None and (data.port is None or returned_input):
+            return only
+        names = ", ".join(map(repr, self._outlets)) or "none"
+        if data.port is None or returned_input:
+            raise DataError(f"the node has the outputs {names}: set port= on what it returns")
+        raise DataError(f"the node has no output {data.port!r}; it has {names}")
+
+    def check_loans(self) -> None:
+        """Make sure that no loan outlives the item that it was taken for.
+
+        Raises:
+            LoanError: One does.
+        """
+        for outlet in self._outlets.values():
+            outlet.check_loans()
+
+
+def check_type(port: str, wanted: str, data: RuntimeData) -> None:
+    """Make sure that data has the type of the port that it goes by.
+
+    Args:
+        port: For the message, as `input 'speech' takes`.
+        wanted: The port's type.
+        data: What is to pass.
+
+    Raises:
+        DataError: It has another one.
+    """
+    given = data.type.value
+    if given != wanted:
+        raise DataError(f"{port} {wanted} data, got {given}")
