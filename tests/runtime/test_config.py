@@ -92,7 +92,7 @@ def test_the_environment_can_say_everything() -> None:
             "[multiprocess]\nchanel_capacity = 1",
             "'chanel_capacity'.*did you mean 'channel_capacity'",
         ),
-        ("[multiproces]\n", r"'multiproces'.*\[multiprocess\]"),
+        ("[multiproces]\n", "'multiproces'.*did you mean 'multiprocess'"),
         ("[multiprocess.python]\nexecutabel = 'x'", "did you mean 'executable'"),
         ("[multiprocess]\nchannel_capacity = 'many'", "channel_capacity.*int"),
         ("[multiprocess]\nchannel_capacity = 1.5", "channel_capacity.*int"),

@@ -37,7 +37,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 async def test_it_is_found_with_its_distribution() -> None:
     found = discover().nodes["acme_gain"]
-    assert (found.plugin, found.distribution) == ("acme", "acme-gain 1.2.3")
+    assert (found.plugin.name, found.plugin.origin) == ("acme", "acme-gain 1.2.3")
 
 
 async def test_it_runs() -> None:

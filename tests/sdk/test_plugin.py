@@ -17,6 +17,7 @@ from remotemedia.core.plugin import (
     NodeSpec,
     Port,
     hookimpl,
+    hookspec,
     registered_nodes,
 )
 
@@ -98,6 +99,24 @@ def test_a_plugin_is_a_hook_of_pluggy() -> None:
     manager.register(Plugin())
     manager.check_pending()
     assert manager.hook.remotemedia_nodes() == [[NodeSpec("n", "m:C")]]
+
+
+def test_a_hook_can_get_arguments_without_breaking_old_plugins() -> None:
+    class Later:
+        @hookspec
+        def remotemedia_nodes(self, platform: str) -> object:
+            """Return the node types of this plugin."""
+
+    class Plugin:
+        @hookimpl
+        def remotemedia_nodes(self) -> list[NodeSpec]:
+            return [NodeSpec("n", "m:C")]
+
+    manager = pluggy.PluginManager("remotemedia")
+    manager.add_hookspecs(Later)
+    manager.register(Plugin())
+    manager.check_pending()
+    assert manager.hook.remotemedia_nodes(platform="linux") == [[NodeSpec("n", "m:C")]]
 
 
 def test_every_hook_is_documented() -> None:

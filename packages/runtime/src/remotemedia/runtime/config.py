@@ -24,6 +24,8 @@ __all__ = ["MultiprocessConfig", "load_config", "parse_toml", "read_text", "read
 
 _ENVIRONMENT = "REMOTEMEDIA_"
 _LINE_OF_ERROR = re.compile(r"\(at line (\d+), column \d+\)")
+#: Tables of a `runtime.toml`; what [plugins] holds is in `plugins.policy`.
+_TABLES = ("multiprocess", "plugins")
 _POSITIVE = (
     "channel_capacity",
     "init_timeout_secs",
@@ -184,8 +186,8 @@ def _is_path(value: object) -> bool:
 def _from_file(path: Path) -> dict[str, Any]:
     table = read_toml(path)
     for key in table:
-        if key != "multiprocess":
-            raise ConfigError(str(path), key, "unknown; the only table is [multiprocess]")
+        if key not in _TABLES:
+            raise ConfigError(str(path), key, f"unknown; {near(key, _TABLES)}")
     values = _table(path, "multiprocess", table.get("multiprocess", {}))
     python = _table(path, "multiprocess.python", values.pop("python", {}))
     for key, value in python.items():

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from remotemedia.core.errors import near
 from remotemedia.core.plugin import NodeSpec, registered_nodes
 from remotemedia.core.ports import Port
-from remotemedia.runtime.plugins import PACKAGE_OF_TYPE, Catalog
+from remotemedia.runtime.plugins import Catalog
+from remotemedia.runtime.plugins.catalog import PACKAGE_OF_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,6 +63,9 @@ def resolve_type(name: str, catalog: Catalog, extra_paths: Sequence[Path]) -> No
     if local is not None:
         return _of_spec(local)
     broken = [str(problem) for problem in catalog.problems]
+    if catalog.blocked:
+        names = ", ".join(sorted(blocked.plugin.name for blocked in catalog.blocked))
+        broken.append(f"plugins that the policy keeps out: {names}")
     for path, module in _modules(extra_paths):
         try:
             registered = _registered_in(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
-from remotemedia.core.errors import SessionClosed
+from remotemedia.core.errors import BrokenPluginsError, SessionClosed
 from remotemedia.runtime.background import Background
 from remotemedia.runtime.config import MultiprocessConfig, load_config
 from remotemedia.runtime.executors.inline import InlineExecutor
 from remotemedia.runtime.executors.multiprocess import MultiprocessExecutor
 from remotemedia.runtime.graph import resolve
-from remotemedia.runtime.plugins import Catalog, discover
+from remotemedia.runtime.plugins import Catalog, PluginPolicy, discover
+from remotemedia.runtime.plugins.policy import load_policy
 from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.space_files import RuntimeFiles
 
@@ -35,17 +37,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Runtime"]
 
+_logger = logging.getLogger(__name__)
+
 
 class Runtime:
     """What the sessions of an application share. Also an async context manager.
 
     Args:
         config: How nodes are run; from `runtime.toml` and the environment if None.
+        plugins: Which installed plugins may be used; from there too if None.
     """
 
-    def __init__(self, config: MultiprocessConfig | None = None) -> None:
+    def __init__(
+        self, config: MultiprocessConfig | None = None, *, plugins: PluginPolicy | None = None
+    ) -> None:
         stop_if_loading_script()
         self.config = load_config() if config is None else config
+        self.plugins = load_policy() if plugins is None else plugins
         multiprocess = MultiprocessExecutor(self.config)
         self._executors: dict[str, Executor] = {
             "multiprocess": multiprocess,
@@ -132,15 +140,28 @@ class Runtime:
 
         Raises:
             PipelineError: With every mistake.
+            BrokenPluginsError: There are broken plugins, and the policy is strict.
+        """
+        return resolve(pipeline, self.catalog(), self.config, self._executors)
+
+    def catalog(self) -> Catalog:
+        """Return what is installed; looked up once, and what is broken is logged then.
+
+        Raises:
+            BrokenPluginsError: There are broken plugins, and the policy is strict.
         """
         if self._catalog is None:
-            self._catalog = discover()
-        return resolve(pipeline, self._catalog, self.config, self._executors)
+            self._catalog = discover(policy=self.plugins)
+            if not self.plugins.strict:
+                for problem in self._catalog.problems:
+                    _logger.warning("%s", problem)
+        if self.plugins.strict and self._catalog.problems:
+            raise BrokenPluginsError(self._catalog.problems)
+        return self._catalog
 
     def _prepare(self) -> None:
         self._state.open()
-        if self._catalog is None:
-            self._catalog = discover()
+        self.catalog()
 
     def open_space(self) -> tuple[RuntimeFiles, Space]:
         """Return the runtime's part of shared memory."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "BrokenPluginsError",
     "ChannelFullError",
     "ConfigError",
     "DataError",
@@ -102,17 +103,47 @@ class PipelineError(RemoteMediaError):
 
 
 class PluginError(RemoteMediaError):
-    """An installed plugin that can't be used.
+    """A plugin, or the class that it names, that can't be used.
 
     Attributes:
         plugin: The entry point's name.
-        distribution: Name and version of the distribution that declares it.
-        reason: Why it can't be used, and what to do.
+        distribution: The distribution that declares it.
+        reason: Why it can't be used.
+        version: The distribution's version, where that is known.
+        advice: What to do, where that is known.
     """
 
-    def __init__(self, plugin: str, distribution: str, reason: str) -> None:
-        self.plugin, self.distribution, self.reason = plugin, distribution, reason
-        super().__init__(f"plugin {plugin!r} of {distribution}: {reason}")
+    def __init__(
+        self,
+        plugin: str,
+        distribution: str,
+        reason: str,
+        *,
+        version: str = "",
+        advice: str = "",
+    ) -> None:
+        self.plugin, self.distribution, self.version = plugin, distribution, version
+        self.reason, self.advice = reason, advice
+        origin = f"{distribution} {version}".strip()
+        super().__init__(
+            f"plugin {plugin!r} of {origin}: {reason}" + (f"; {advice}" if advice else "")
+        )
+
+
+class BrokenPluginsError(RemoteMediaError):
+    """Installed plugins can't be used, and the policy is strict.
+
+    Attributes:
+        problems: What is wrong with each.
+    """
+
+    def __init__(self, problems: Sequence[PluginError]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(
+            f"broken plugins are not accepted (plugins.strict is set):\n{lines}\n"
+            "mend them, or list them in plugins.block"
+        )
 
 
 class SessionError(RemoteMediaError):

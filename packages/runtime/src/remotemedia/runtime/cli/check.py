@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from remotemedia.core.errors import ConfigError, PipelineError
+from remotemedia.core.errors import BrokenPluginsError, ConfigError, PipelineError
 
 if TYPE_CHECKING:
     from remotemedia.runtime.cli.events import Event
@@ -35,7 +35,7 @@ def check(context: click.Context, file: Path, *, as_json: bool) -> None:
         _, _, graph = load_checked(file)
     except PipelineError as error:
         _fail(context, file, error.problems, as_json=as_json)
-    except ConfigError as error:
+    except (BrokenPluginsError, ConfigError) as error:
         _fail(context, file, (str(error),), as_json=as_json)
     if as_json:
         from remotemedia.runtime.cli.events import CheckSummary

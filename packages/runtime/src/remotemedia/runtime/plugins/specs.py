@@ -1,0 +1,90 @@
+"""What a NodeSpec of a stranger has to be before anything else may rely on it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from remotemedia.core.errors import near
+from remotemedia.core.plugin import API_VERSION, NodeSpec
+from remotemedia.core.ports import PORT_TYPES, Port
+
+__all__ = ["wrong_spec"]
+
+_NAME = re.compile(r"[^\W\d]\w*(?:[.-]\w+)*")
+_TARGET = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_PORT = re.compile(r"\w[\w-]*")
+
+
+def wrong_spec(spec: object) -> tuple[str, str] | None:
+    """Return what is wrong with a node type's description, and what to do about it; or None."""
+    if not isinstance(spec, NodeSpec):
+        return (
+            f"remotemedia_nodes() must return NodeSpec objects, not {_kind(spec)}",
+            "return remotemedia.core.plugin.NodeSpec(…) for each node type",
+        )
+    if not (isinstance(spec.name, str) and _NAME.fullmatch(spec.name)):
+        return (
+            f"node type name {spec.name!r:.60} is not valid",
+            "use letters, digits, '_', '-' and '.', beginning with a letter",
+        )
+    head = f"node type {spec.name!r}"
+    # The version first: in another one, the other fields may mean something else.
+    if type(spec.api_version) is int and spec.api_version != API_VERSION:
+        older = spec.api_version < API_VERSION
+        return (
+            f"{head} was made for SDK API {spec.api_version}, this runtime has {API_VERSION}",
+            "upgrade the plugin" if older else "upgrade remotemedia-sdk and remotemedia-runtime",
+        )
+    wrong = _wrong_field(spec)
+    return (f"{head}: {wrong}", "upgrade the plugin, or tell its author") if wrong else None
+
+
+def _wrong_field(spec: Any) -> str | None:  # noqa: ANN401 - a stranger's
+    if type(spec.api_version) is not int:
+        return f"api_version must be a whole number, not {spec.api_version!r:.40}"
+    if not (isinstance(spec.target, str) and _TARGET.fullmatch(spec.target)):
+        return f"target {spec.target!r:.80} must be 'package.module:Class'"
+    if not isinstance(spec.summary, str):
+        return f"summary must be a text, not {_kind(spec.summary)}"
+    return (
+        _wrong_ports("inputs", spec.inputs)
+        or _wrong_ports("outputs", spec.outputs)
+        or _wrong_config(spec.config)
+    )
+
+
+def _wrong_ports(side: str, ports: Any) -> str | None:  # noqa: ANN401 - a stranger's
+    if not isinstance(ports, (list, tuple)):
+        return f"{side} must be a list of Port, not {_kind(ports)}"
+    names = set[str]()
+    for port in ports:
+        if not isinstance(port, Port):
+            return f"{side} must hold Port objects, not {port!r:.60}"
+        if not (isinstance(port.name, str) and _PORT.fullmatch(port.name)):
+            return f"{side}: port name {port.name!r:.60} is not valid: letters, digits, '_' and '-'"
+        if port.type not in PORT_TYPES:
+            hint = near(port.type, PORT_TYPES) if isinstance(port.type, str) else ""
+            return f"{side}: port {port.name!r} has the unknown type {port.type!r:.40}; {hint}"
+        if port.name in names:
+            return f"{side}: two ports are named {port.name!r}"
+        names.add(port.name)
+    return None
+
+
+def _wrong_config(config: Any) -> str | None:  # noqa: ANN401 - a stranger's
+    if config is None:
+        return None
+    if not (isinstance(config, type) and issubclass(config, msgspec.Struct)):
+        return f"config must be a msgspec.Struct class, not {config!r:.60}"
+    try:
+        msgspec.json.Decoder(config)  # which looks at the types of all its fields
+    except Exception as error:  # noqa: BLE001 - annotations are evaluated, and those are code
+        return f"config {config.__name__}: {type(error).__name__}: {error}"
+    return None
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
