@@ -143,6 +143,21 @@ async def test_every_kind_of_loan_arrives(chain: Callable[..., Pipeline]) -> Non
     assert tensor.as_numpy("b") == 1j
 
 
+async def test_consumers_of_every_policy_get_what_was_filled_in(pipeline: Pipeline) -> None:
+    """One channel takes the loan as it lies, the others a copy of it."""
+    pipeline.add_node("samples:InPlace", "a")
+    policies = ("block", "drop_oldest", "drop_newest", "error")
+    for policy in policies:
+        pipeline.add_node("samples:Echo", policy)
+        pipeline.connect("a", "output", policy, "input", policy=policy)
+    async with Session("s", pipeline) as session:
+        await session.send("a", 1000)
+        for policy in policies:
+            array = (await session.receive(policy)).as_numpy()
+            assert array.shape == (1000,)
+            assert (array == 0.25).all(), policy
+
+
 async def test_thousands_of_loans_can_be_dropped(chain: Callable[..., Pipeline]) -> None:
     async with Session("s", chain("DropsLoans")) as session:
         for _ in range(3):

@@ -211,7 +211,9 @@ class Message:
         """Put the payload at a place that was fixed earlier; False if the header is too long."""
         if PREFIX_SIZE + len(self._header) > payload_offset:
             return False
-        self.size += payload_offset - self.payload_offset
+        further = payload_offset - self.payload_offset
+        self.parts = [(part, at + further) for part, at in self.parts]
+        self.size += further
         self.payload_offset = payload_offset
         return True
 
