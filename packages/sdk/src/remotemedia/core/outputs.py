@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
 
-__all__ = ["Outlet", "Outputs", "check_type"]
+__all__ = ["Outlet", "Outputs", "Stopped", "check_type"]
+
+
+class Stopped(BaseException):
+    """Unwinds a node that is to stop."""
 
 
 class Outlet(Protocol):
@@ -38,25 +42,30 @@ class Outputs(Generic[_Outlet]):
         outlets: By port.
         types: The type of data that each port gives, or `any`.
         session_id: What items get that name no session.
+        stopping: Says, after each item, whether the node is to stop.
 
     Attributes:
         idle_loop: An event loop that does not run, for what needs one although `process` is a
             plain function.
-        on_sent: Called after each item; what it raises ends the emission.
     """
 
     def __init__(
-        self, outlets: Mapping[str, _Outlet], types: Mapping[str, str], session_id: str
+        self,
+        outlets: Mapping[str, _Outlet],
+        types: Mapping[str, str],
+        session_id: str,
+        stopping: Callable[[], bool],
     ) -> None:
         self._outlets, self._types, self._session_id = outlets, types, session_id
+        self._stopping = stopping
         self.idle_loop: asyncio.AbstractEventLoop | None = None
-        self.on_sent: Callable[[], object] | None = None
 
     async def emit(self, result: Any) -> None:  # noqa: ANN401 - whatever a node returns
         """Send what `process` gave, in whichever way it gives it.
 
         Raises:
             DataError: It is nothing that can be sent, or the port that it names does not take it.
+            Stopped: The node is to stop.
         """
         if result is None:
             return
@@ -110,8 +119,8 @@ class Outputs(Generic[_Outlet]):
         if not data.session_id:
             data.session_id = self._session_id
         await outlet.send(data)
-        if self.on_sent is not None:
-            self.on_sent()
+        if self._stopping():
+            raise Stopped
 
     def outlet_for(self, data: RuntimeData, *, returned_input: bool = False) -> _Outlet:
         """Return the output that data is to leave by.

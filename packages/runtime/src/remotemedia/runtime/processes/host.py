@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import inspect
 import os
 import tempfile
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from remotemedia.core.config import make_config
 from remotemedia.core.errors import NodeError
+from remotemedia.core.loops import close_loop, complete, needs_loop, run_without_loop
 from remotemedia.core.node import make_node
+from remotemedia.core.outputs import Stopped
 from remotemedia.core.plugin import load_object
 from remotemedia.runtime.channels.bell import Bell, Bells, BlockingBell, LoopBell
 from remotemedia.runtime.channels.inlet import Inlet
@@ -27,10 +28,10 @@ from remotemedia.runtime.channels.outlet import Outlet
 from remotemedia.runtime.channels.space import Space
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.loading import load_node_class
-from remotemedia.runtime.processes.worker import Place, Stopped, Worker
+from remotemedia.runtime.processes.worker import Place, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
 
     import msgspec
 
@@ -84,7 +85,7 @@ class NodeHost:
             return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
         finally:
             vars(self).pop("_worker", None)  # closes the channels
-            _close(loop)
+            close_loop(loop)
         self._line.send(msg.Stopped())
         return code
 
@@ -100,7 +101,7 @@ class NodeHost:
             finally:
                 self._place.stage, self._place.item = "cleanup", ""
                 with self._reporting():
-                    self._await(loop, node.cleanup)
+                    complete(loop, node.cleanup)
         return code
 
     def _load(self) -> MultiprocessNode:
@@ -121,7 +122,7 @@ class NodeHost:
 
     def _serve(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells) -> None:
         self._place.stage = "initialize"
-        self._await(loop, self._node.initialize)
+        complete(loop, self._node.initialize)
         self._progress("connecting", 1.0, "")
         work = self._connect(loop, ledger, bells)
         self._line.send(msg.Ready())
@@ -151,9 +152,9 @@ class NodeHost:
 
         A plain `process` sleeps on its bell, a coroutine shares an event loop.
         """
-        init, process = self._init, self._node.process
+        init = self._init
         endpoint = init.endpoint
-        is_async = inspect.iscoroutinefunction(process) or inspect.isasyncgenfunction(process)
+        is_async = needs_loop(self._node)
         data_bell: Bell
         room_bell: Bell
         if is_async:
@@ -179,7 +180,7 @@ class NodeHost:
             return lambda: loop.run_until_complete(self._worker.run(data_bell))
         self._worker.outputs.idle_loop = loop
         self._worker.spin_ns = endpoint.spin_us * 1000
-        return lambda: _run_without_loop(self._worker.run(data_bell))
+        return lambda: run_without_loop(self._worker.run(data_bell))
 
     # ---- NodeContext
 
@@ -230,29 +231,6 @@ class NodeHost:
         for bell in self._bells:
             bell.break_with(Stopped)
 
-    @staticmethod
-    def _await(loop: asyncio.AbstractEventLoop, call: Callable[[], Any]) -> None:
-        result = call()
-        if inspect.isawaitable(result):
-            loop.run_until_complete(_as_coroutine(result))
-
-
-async def _as_coroutine(awaitable: Any) -> Any:  # noqa: ANN401
-    return await awaitable
-
-
-def _run_without_loop(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine that never suspends, because all it waits for blocks its thread."""
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    coroutine.close()
-    raise RuntimeError(
-        "a node whose process is a plain function awaited something that needs an event loop; "
-        "make process a coroutine function"
-    )
-
 
 def _config_struct(cls: type[MultiprocessNode], init: msg.Init) -> type[msgspec.Struct] | None:
     """Return the struct that the node type declares, if it does."""
@@ -263,18 +241,6 @@ def _config_struct(cls: type[MultiprocessNode], init: msg.Init) -> type[msgspec.
         load_object(init.config_target) if init.config_target else None
     )
     return struct
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Close a node's event loop, and with it the tasks that the node has left running."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    asyncio.set_event_loop(None)
-    loop.close()
 
 
 def _stacks() -> str:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from remotemedia.core.outputs import Outputs, check_type
+from remotemedia.core.outputs import Outputs, Stopped, check_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +19,7 @@ if TYPE_CHECKING:
     from remotemedia.runtime.channels.outlet import Outlet
     from remotemedia.runtime.processes.messages import Init
 
-__all__ = ["Place", "Stopped", "Worker"]
-
-
-class Stopped(BaseException):
-    """Unwinds a node's loop when the session stops."""
+__all__ = ["Place", "Worker"]
 
 
 @dataclass
@@ -69,8 +65,7 @@ class Worker:
         self._node, self._init, self._place = node, init, place
         self._open, self._outlets = list(inlets), outlets
         self._stopping = stopping.is_set
-        self.outputs = Outputs(outlets, init.outputs, init.session_id)
-        self.outputs.on_sent = self._check_stop
+        self.outputs = Outputs(outlets, init.outputs, init.session_id, stopping.is_set)
         self.spin_ns = 0
         self.on_skipped: Callable[[Exception], None] | None = None
 
@@ -111,7 +106,8 @@ class Worker:
                 took = True
             elif inlet.ended:
                 ended.append(inlet)
-            self._check_stop()
+            if self._stopping():
+                raise Stopped
         for inlet in ended:
             self._open.remove(inlet)
         return took, sum(not inlet.plan.link.feedback for inlet in ended)
@@ -137,7 +133,3 @@ class Worker:
                 raise
             self.on_skipped(error)
         return True
-
-    def _check_stop(self) -> None:
-        if self._stopping():
-            raise Stopped
