@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from remotemedia.runtime.executors.multiprocess import (
         MultiprocessExecutor as MultiprocessExecutor,
     )
+    from remotemedia.runtime.node_status import Progress as Progress
     from remotemedia.runtime.pipeline import Pipeline as Pipeline
     from remotemedia.runtime.runtime import Runtime as Runtime
     from remotemedia.runtime.session import Session as Session
-    from remotemedia.runtime.supervisor import Progress as Progress
 
 _HOMES = {
     "Executor": "executors.base",
@@ -26,7 +26,7 @@ _HOMES = {
     "MultiprocessConfig": "config",
     "MultiprocessExecutor": "executors.multiprocess",
     "Pipeline": "pipeline",
-    "Progress": "supervisor",
+    "Progress": "node_status",
     "Runtime": "runtime",
     "Session": "session",
 }

@@ -11,7 +11,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from remotemedia.runtime.supervisor import NodeStatus
+    from remotemedia.runtime.node_status import NodeStatus
 
 __all__ = ["SessionMetrics", "SessionStatus", "measure"]
 

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from remotemedia.runtime.channels.space import Space
     from remotemedia.runtime.executors.base import Executor
     from remotemedia.runtime.graph import Graph
+    from remotemedia.runtime.node_status import Progress
     from remotemedia.runtime.pipeline import Pipeline
     from remotemedia.runtime.session import Session
-    from remotemedia.runtime.supervisor import Progress, SessionSupervisor
+    from remotemedia.runtime.supervisor import SessionSupervisor
 
 __all__ = ["Runtime"]
 

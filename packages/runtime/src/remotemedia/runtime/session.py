@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from remotemedia.runtime.channels.ledger import ChannelStats
     from remotemedia.runtime.config import MultiprocessConfig
     from remotemedia.runtime.ends import Ends, Feed, Tap
+    from remotemedia.runtime.node_status import Progress
     from remotemedia.runtime.pipeline import Pipeline
-    from remotemedia.runtime.supervisor import Progress
 
 __all__ = ["OutputStream", "Session"]
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
 from copy import copy
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from remotemedia.core.errors import (
     InitTimeout,
@@ -23,6 +18,8 @@ from remotemedia.core.errors import (
     SessionClosed,
 )
 from remotemedia.runtime.executors.base import NodeLaunch
+from remotemedia.runtime.node_group import NodeGroup
+from remotemedia.runtime.node_status import NodeState, NodeStatus, Progress
 from remotemedia.runtime.processes import messages as msg
 
 if TYPE_CHECKING:
@@ -31,64 +28,17 @@ if TYPE_CHECKING:
     from remotemedia.runtime.channels.bell import Bell, Bells
     from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.config import MultiprocessConfig
-    from remotemedia.runtime.executors.base import Executor, RunningNode
+    from remotemedia.runtime.executors.base import Executor
     from remotemedia.runtime.graph import Graph
     from remotemedia.runtime.wiring import Wiring
 
-__all__ = ["NodeState", "NodeStatus", "Progress", "SessionSupervisor"]
+__all__ = ["SessionSupervisor"]
 
 _logger = logging.getLogger(__name__)
 # A stack dump must not delay the report of a timeout by much.
 _STACK_SECS = 1.0
 # Of nodes that skip items; each was reported when it happened.
 _KEPT_ERRORS = 100
-
-
-class NodeState(str, Enum):
-    """What a node is doing."""
-
-    STARTING = "starting"
-    LOADING = "loading"
-    CONNECTING = "connecting"
-    READY = "ready"
-    RUNNING = "running"
-    FINISHED = "finished"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """A step of a node on its way to ready.
-
-    Attributes:
-        node_id: The node.
-        status: `starting`, `loading`, `connecting`, `ready` or `failed`.
-        progress: From 0 to 1.
-        message: What is being done, in a few words.
-    """
-
-    node_id: str
-    status: str
-    progress: float
-    message: str = ""
-
-
-@dataclass
-class NodeStatus:
-    """What a node is doing, since when, and where.
-
-    Attributes:
-        state: See `NodeState`.
-        pid: Its process; None before there is one.
-        since: When the state began, in `time.monotonic` seconds.
-        message: What it last said about its progress.
-    """
-
-    state: NodeState = NodeState.STARTING
-    pid: int | None = None
-    since: float = field(default_factory=time.monotonic)
-    message: str = ""
 
 
 class SessionSupervisor:
@@ -126,10 +76,7 @@ class SessionSupervisor:
         self._executors = executors
         self.ledger = ledger
         self._bells: Bells | None = bells
-        self._launching: list[asyncio.Task[None]] = []
-        self._running: dict[str, RunningNode] = {}
-        self._alive: set[str] = set()
-        self._changed = asyncio.Event()
+        self._nodes = NodeGroup(session_id)
         self._stopping = False
         self._stopped: asyncio.Future[None] | None = None
         self._ending: asyncio.Future[None] | None = None
@@ -195,9 +142,7 @@ class SessionSupervisor:
         try:
             for node in self.graph.nodes:
                 self._report(node, NodeState.STARTING, 0.0)
-            loop = asyncio.get_running_loop()
-            self._launching = [loop.create_task(self._launch(launch)) for launch in launches]
-            await asyncio.wait_for(self._all_ready(), self.config.init_timeout_secs)
+            await asyncio.wait_for(self._all_ready(launches), self.config.init_timeout_secs)
         except asyncio.TimeoutError:
             self._fail(await self._timeout())
         except RemoteMediaError as error:
@@ -213,7 +158,7 @@ class SessionSupervisor:
 
     async def start(self) -> None:
         """Let all nodes work."""
-        for node, running in self._running.items():
+        for node, running in self._nodes.running.items():
             self._set(node, NodeState.RUNNING)
             running.start()
 
@@ -223,10 +168,7 @@ class SessionSupervisor:
         Raises:
             RemoteMediaError: What ended the session before.
         """
-        while not (self.error or self._stopping) and any(
-            status.state is not NodeState.FINISHED for status in self.status.values()
-        ):
-            await self._next_change()
+        await self._nodes.until(lambda: self.is_over or self._all_are(NodeState.FINISHED))
         if self.error is not None:
             raise self.fault()
 
@@ -238,37 +180,18 @@ class SessionSupervisor:
         self._stopped = asyncio.get_running_loop().create_future()
         self._stopping = True
         # A task of its own: whoever asked may be cancelled, the nodes have to go all the same.
-        self._ending = asyncio.ensure_future(self._ladder())
+        self._ending = asyncio.ensure_future(self._end())
         self._ending.add_done_callback(self._set_stopped)
         await asyncio.shield(self._stopped)
 
-    def _set_stopped(self, ladder: asyncio.Future[None]) -> None:
+    def _set_stopped(self, end: asyncio.Future[None]) -> None:
         if self._stopped is not None:
             self._stopped.set_result(None)
-        ladder.result()  # a mistake of ours is to be seen
+        end.result()  # a mistake of ours is to be seen
 
-    async def _ladder(self) -> None:
+    async def _end(self) -> None:
         self._break()
-        for task in self._launching:
-            task.cancel()
-        if self._launching:
-            await asyncio.wait(self._launching)
-        grace = self.config.cleanup_grace_period_secs
-        for running in self._running.values():
-            running.stop()
-        if not await self._gone_within(grace * 0.7):
-            for node in self._alive:
-                self._running[node].terminate()
-        if not await self._gone_within(grace * 0.3):
-            for node in self._alive:
-                _logger.warning(
-                    "node %r of session %r did not stop within %g s and is killed",
-                    node,
-                    self.session_id,
-                    grace,
-                )
-                self._running[node].kill()
-            await self._gone_within(grace + 1.0)
+        await self._nodes.end(self.config.cleanup_grace_period_secs)
         self.ledger.close()
         self._bells = None
 
@@ -282,62 +205,38 @@ class SessionSupervisor:
             self._report(node_id, NodeState.READY, 1.0)
         elif isinstance(message, msg.Finished):
             self._set(node_id, NodeState.FINISHED)
-            self._notify()
+            self._nodes.notify()
         elif isinstance(message, msg.Failed):
             self._node_failed(node_id, message)
 
     def ended(self, node_id: str, error: RemoteMediaError | None) -> None:
         """Take note that a node is gone."""
-        self._alive.discard(node_id)
         failed = error is not None and not self._stopping
         if failed and error is not None:
             self._fail(self._last_errors.get(node_id, error))
         if self.status[node_id].state is not NodeState.FAILED:
             self._set(node_id, NodeState.STOPPED)
-        self._notify()
+        self._nodes.ended(node_id)
 
     # ---- inside
 
     async def _launch(self, launch: NodeLaunch) -> None:
         node = launch.node.id
         running = await self._executors[launch.node.executor].launch(launch, self)
-        self._running[node] = running
-        self._alive.add(node)
+        self._nodes.started(node, running)
         self.status[node].pid = running.pid
 
-    async def _launched(self) -> None:
-        """Wait until all nodes are launched; raises if one can't be."""
-        done, _ = await asyncio.wait(self._launching, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            if not task.cancelled() and task.exception() is not None:
-                raise task.exception()  # type: ignore[misc]
+    async def _all_ready(self, launches: list[NodeLaunch]) -> None:
+        await self._nodes.launch(map(self._launch, launches))
+        await self._nodes.until(lambda: self.is_over or self._all_are(NodeState.READY))
 
-    async def _all_ready(self) -> None:
-        await self._launched()
-        while not (self.error or self._stopping) and any(
-            status.state is not NodeState.READY for status in self.status.values()
-        ):
-            await self._next_change()
-
-    async def _gone_within(self, seconds: float) -> bool:
-        async def gone() -> None:
-            while self._alive:
-                await self._next_change()
-
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(gone(), seconds)
-        return not self._alive
-
-    async def _next_change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
-
-    def _notify(self) -> None:
-        self._changed.set()
+    def _all_are(self, state: NodeState) -> bool:
+        return all(status.state is state for status in self.status.values())
 
     async def _timeout(self) -> InitTimeout:
         late = next(n for n, s in self.status.items() if s.state is not NodeState.READY)
-        stack = await self._running[late].stack(_STACK_SECS) if late in self._running else ""
+        running = self._nodes.running.get(late)
+        stack = "" if running is None else await running.stack(_STACK_SECS)
         status = self.status[late]
         stage = f"{status.state.value}: {status.message}" if status.message else status.state.value
         return InitTimeout(late, self.config.init_timeout_secs, stage, stack)
@@ -366,7 +265,7 @@ class SessionSupervisor:
             self._set(error.node_id, NodeState.FAILED)
             for callback in self.on_crash:
                 _call(callback, error)
-        self._notify()
+        self._nodes.notify()
         self._ending = asyncio.ensure_future(self.stop())
 
     def _break(self) -> None:
@@ -377,7 +276,7 @@ class SessionSupervisor:
         self._set(node_id, state, message)
         if self.on_progress is not None and state is not NodeState.RUNNING:
             _call(self.on_progress, Progress(node_id, state.value, fraction, message))
-        self._notify()
+        self._nodes.notify()
 
     def _set(self, node_id: str, state: NodeState, message: str = "") -> None:
         status = self.status[node_id]

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from remotemedia.runtime.cli.plan import Feed, Plan, Tap
     from remotemedia.runtime.cli.report import Reporter
     from remotemedia.runtime.media.audio_reader import AudioReader
+    from remotemedia.runtime.node_status import Progress
     from remotemedia.runtime.pipeline import Pipeline
     from remotemedia.runtime.runtime import Runtime
-    from remotemedia.runtime.supervisor import Progress
 
 __all__ = ["Transfer"]
 

@@ -1,0 +1,58 @@
+"""What a node is doing: its state, and the steps on its way to ready."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+
+import msgspec
+
+__all__ = ["NodeState", "NodeStatus", "Progress"]
+
+
+class NodeState(str, Enum):
+    """What a node is doing."""
+
+    STARTING = "starting"
+    LOADING = "loading"
+    CONNECTING = "connecting"
+    READY = "ready"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """A step of a node on its way to ready.
+
+    Attributes:
+        node_id: The node.
+        status: `starting`, `loading`, `connecting`, `ready` or `failed`.
+        progress: From 0 to 1.
+        message: What is being done, in a few words.
+    """
+
+    node_id: str
+    status: str
+    progress: float
+    message: str = ""
+
+
+@dataclass
+class NodeStatus:
+    """What a node is doing, since when, and where.
+
+    Attributes:
+        state: See `NodeState`.
+        pid: Its process; None before there is one.
+        since: When the state began, in `time.monotonic` seconds.
+        message: What it last said about its progress.
+    """
+
+    state: NodeState = NodeState.STARTING
+    pid: int | None = None
+    since: float = field(default_factory=time.monotonic)
+    message: str = ""
