@@ -28,12 +28,14 @@ class NodeGroup:
     Attributes:
         running: What executors have started, by node id; also those that have ended.
         alive: Ids of those that have not ended.
+        has_dead: Whether one has died or was killed, and so may have left something behind.
     """
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
         self.running: dict[str, RunningNode] = {}
         self.alive: set[str] = set()
+        self.has_dead = False
         self._launching: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
 
@@ -54,9 +56,10 @@ class NodeGroup:
         self.running[node_id] = running
         self.alive.add(node_id)
 
-    def ended(self, node_id: str) -> None:
+    def ended(self, node_id: str, *, died: bool) -> None:
         """Take note that nothing of a node runs any more."""
         self.alive.discard(node_id)
+        self.has_dead |= died
         self.notify()
 
     def notify(self) -> None:
@@ -93,6 +96,7 @@ class NodeGroup:
                     grace,
                 )
                 self.running[node].kill()
+                self.has_dead = True
             await self._gone_within(grace + 1.0)
 
     async def _gone_within(self, seconds: float) -> bool:

@@ -142,7 +142,7 @@ class Session:
             if self._finalizer is not None:
                 self._finalizer.detach()
         self._feeds = self._taps = None
-        if self._supervisor is not None and self._supervisor.error is not None:
+        if self._supervisor is not None and self._supervisor.has_dead:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._runtime.reclaim)
         if self._owns_runtime:
@@ -150,8 +150,10 @@ class Session:
                 await self._runtime.shutdown()
 
     async def __aenter__(self) -> Self:
-        await self.initialize()
-        await self.start()
+        if self._state != "running":  # which one of `create_session` is
+            if self._state != "ready":
+                await self.initialize()
+            await self.start()
         return self
 
     async def __aexit__(

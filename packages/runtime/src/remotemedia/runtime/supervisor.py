@@ -97,6 +97,11 @@ class SessionSupervisor:
         """Whether it has failed or is stopped: nothing can be sent any more."""
         return self._stopping or self.error is not None
 
+    @property
+    def has_dead(self) -> bool:
+        """Whether a node has died, and may have left something in shared memory."""
+        return self._nodes.has_dead
+
     # ---- what the session asks for
 
     def check(self) -> list[NodeLaunch]:
@@ -211,12 +216,11 @@ class SessionSupervisor:
 
     def ended(self, node_id: str, error: RemoteMediaError | None) -> None:
         """Take note that a node is gone."""
-        failed = error is not None and not self._stopping
-        if failed and error is not None:
-            self._fail(self._last_errors.get(node_id, error))
+        if error is not None:
+            self._died(self._last_errors.get(node_id, error))
         if self.status[node_id].state is not NodeState.FAILED:
             self._set(node_id, NodeState.STOPPED)
-        self._nodes.ended(node_id)
+        self._nodes.ended(node_id, died=error is not None)
 
     # ---- inside
 
@@ -255,16 +259,23 @@ class SessionSupervisor:
         for callback in self.on_node_error:
             _call(callback, error)
 
+    def _died(self, error: RemoteMediaError) -> None:
+        """Report a node's end; where the session was ending anyway, nobody else would say it."""
+        if isinstance(error, ProcessCrashError):
+            self._set(error.node_id, NodeState.FAILED)
+            if self.is_over:
+                _logger.error("session %r: %s", self.session_id, error)
+        self._fail(error)
+        if isinstance(error, ProcessCrashError):
+            for callback in self.on_crash:
+                _call(callback, error)
+
     def _fail(self, error: RemoteMediaError) -> None:
         """End the session because of this error; only the first one counts."""
-        if self.error is not None or self._stopping:
+        if self.is_over:
             return
         self.error = error
         self._break()
-        if isinstance(error, ProcessCrashError):
-            self._set(error.node_id, NodeState.FAILED)
-            for callback in self.on_crash:
-                _call(callback, error)
         self._nodes.notify()
         self._ending = asyncio.ensure_future(self.stop())
 

@@ -72,6 +72,7 @@ class NodeLine:
         self._on_message = on_message
         self._decoder = msgspec.msgpack.Decoder(msg.FromNode)
         self._writer: asyncio.StreamWriter | None = None
+        self._early: list[msg.ToNode] = []
         self._stack: asyncio.Future[str] | None = None
         self.greeted = False
 
@@ -84,6 +85,8 @@ class NodeLine:
         """
         reader, self._writer = await asyncio.open_connection(sock=self._sock)
         try:
+            for early in self._early:
+                self.send(early)
             while True:
                 try:
                     (size,) = msg.FRAME_HEAD.unpack(await reader.readexactly(4))
@@ -116,7 +119,9 @@ class NodeLine:
 
     def send(self, message: msg.ToNode) -> None:
         """Send, unless the node is gone."""
-        if self._writer is not None and not self._writer.is_closing():
+        if self._writer is None:
+            self._early.append(message)
+        elif not self._writer.is_closing():
             self._writer.write(msg.frame(message))
 
     async def stack(self, timeout: float) -> str:

@@ -12,7 +12,7 @@ import socket
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import ProcessCrashError, ProcessSpawnError, RemoteMediaError
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
@@ -113,6 +113,7 @@ class NodeProcess(RunningNode):
         self._output = OutputLog.new_buffer()
         self._asked_to_end = False
         self._said_stopped = False
+        self._signals_sent: set[int] = set()
         self._fork: Fork
         self._line: NodeLine
         self._watch: asyncio.Task[None]
@@ -162,7 +163,7 @@ class NodeProcess(RunningNode):
 
     def stop(self) -> None:
         """Ask it to end."""
-        self._asked_to_end = True
+        self._asked_to_end, self._stage = True, "stopping"
         self._line.send(msg.Stop())
 
     def terminate(self) -> None:
@@ -179,6 +180,7 @@ class NodeProcess(RunningNode):
 
     def _signal(self, number: signal.Signals) -> None:
         self._asked_to_end = True
+        self._signals_sent.add(number)
         if not self._fork.status.done():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._fork.pid, number)
@@ -201,7 +203,11 @@ class NodeProcess(RunningNode):
         talk = loop.create_task(self._line.run(init))
         error: RemoteMediaError | None = None
         try:
-            await asyncio.shield(self._fork.status)
+            ends: list[asyncio.Future[Any]] = [talk, self._fork.status]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if talk.done() and talk.exception() is not None:  # nothing that it says can be believed
+                self.kill()
+            await asyncio.wait([self._fork.status])
             # The end of the process closes its socket and pipes; what is still in them counts.
             await asyncio.wait([talk, *logs], timeout=_LAST_WORDS_SECS)
             if (
@@ -219,12 +225,14 @@ class NodeProcess(RunningNode):
     def _verdict(self) -> RemoteMediaError | None:
         status = os.waitstatus_to_exitcode(self._fork.status.result())
         code = 128 - status if status < 0 else status
-        if self._asked_to_end or (self._said_stopped and code == 0):
+        if self._said_stopped and (self._asked_to_end or code == 0):
+            return None
+        if code - 128 in self._signals_sent:
             return None
         return ProcessCrashError(self._id, code, self._stage, tuple(self._output))
 
     def _heard(self, message: msg.FromNode) -> None:
-        if isinstance(message, msg.Progress):
+        if isinstance(message, msg.Progress) and not self._asked_to_end:
             self._stage = message.status
         elif isinstance(message, msg.Stopped):
             self._said_stopped = True

@@ -39,7 +39,7 @@ def run_node(control: int, name: str) -> NoReturn:
         name: What `ps` and `top` show.
     """
     _prctl(_PR_SET_NAME, name.encode())
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)  # the last lines of output are to show the guilty one
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the application's to handle
     host = NodeHost(ControlLine(socket.socket(fileno=control)), _orphaned)
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import faulthandler
 import os
+import sys
 import tempfile
 import threading
 from functools import partial
@@ -71,6 +72,9 @@ class NodeHost:
         ledger.close()
         self._line.send(msg.Hello(msg.Versions.here(), os.getpid()))
         first = self._line.receive()
+        if isinstance(first, msg.Stop):  # before it has begun
+            self._line.send(msg.Stopped())
+            return 0
         if not isinstance(first, msg.Init):
             self._on_parent_gone()
             return 1
@@ -82,7 +86,10 @@ class NodeHost:
         try:
             code = self._live(loop, ledger, bells)
         except SystemExit as exit_:  # the node's own wish, or SIGTERM: an exit, not an error
-            return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+            if exit_.code is None or isinstance(exit_.code, int):
+                return exit_.code or 0
+            print(exit_.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+            return 1
         finally:
             vars(self).pop("_worker", None)  # closes the channels
             close_loop(loop)

@@ -9,7 +9,7 @@ from collections import deque
 __all__ = ["OutputLog"]
 
 _LINE_AT_MOST = 8192
-_KEPT_LINES = 20
+_KEPT_LINES = 40
 
 
 class OutputLog(asyncio.Protocol):
