@@ -1,0 +1,112 @@
+"""Nodes that fail on purpose: in every way that a process can, at every stage of a node's life."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from remotemedia.core.data import RuntimeData
+from remotemedia.core.multiprocessing import MultiprocessNode
+
+LAST_WORDS = "famous last words, at"
+
+
+def commit(fault: str) -> None:
+    """Do what `fault` names to this process."""
+    print(LAST_WORDS, time.monotonic(), flush=True)  # noqa: T201
+    libc = ctypes.CDLL(None)
+    if fault == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif fault == "segfault":
+        ctypes.string_at(0)
+    elif fault == "abort":
+        libc.abort()
+    elif fault == "stack overflow":  # in C: the parser of the C library calls itself
+        libc.regcomp(ctypes.create_string_buffer(1024), b"(" * 1_000_000, 1)
+    elif fault == "_exit":
+        os._exit(7)
+    elif fault == "exit":
+        sys.exit(3)
+    elif fault == "exit with a message":
+        sys.exit("that was it")
+    elif fault == "terminate":
+        os.kill(os.getpid(), signal.SIGTERM)
+    raise AssertionError(f"still alive after {fault!r}")
+
+
+class Echo(MultiprocessNode):
+    """Returns what it gets."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        return data
+
+
+class Faulty(MultiprocessNode):
+    """Commits `config["fault"]` when it comes to `config["stage"]`."""
+
+    def __init__(self) -> None:
+        self._at("__init__")
+
+    def initialize(self) -> None:
+        self._at("initialize")
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        self._at("process")
+        return data
+
+    def finish(self) -> None:
+        self._at("finish")
+
+    def cleanup(self) -> None:
+        self._at("cleanup")
+
+    def _at(self, stage: str) -> None:
+        if self.config["stage"] == stage:
+            commit(self.config["fault"])
+
+
+class FaultyCoroutine(Faulty):
+    """The same, in an event loop."""
+
+    async def process(self, data: RuntimeData) -> RuntimeData:  # type: ignore[override]
+        self._at("process")
+        return data
+
+
+class Waits(MultiprocessNode):
+    """Says that it has come to `config["stage"]`, and stays there until it is killed."""
+
+    def initialize(self) -> None:
+        self._at("initialize")
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        self._at("process")
+        return data
+
+    def cleanup(self) -> None:
+        self._at("cleanup")
+
+    def _at(self, stage: str) -> None:
+        if self.config["stage"] == stage:
+            Path(self.config["reached"]).touch()
+            time.sleep(60)
+
+
+class Floods(MultiprocessNode):
+    """Answers each item with as many as it can send."""
+
+    def process(self, data: RuntimeData) -> object:
+        while True:
+            yield data
+
+
+class HoldsTheGIL(MultiprocessNode):
+    """Computes in C without ever giving up the GIL, so that no Python code of it can run."""
+
+    def process(self, data: RuntimeData) -> None:
+        Path(self.config["reached"]).touch()
+        ctypes.PyDLL(None).sleep(60)
