@@ -1,16 +1,29 @@
-"""RuntimeData: one item that travels between nodes, and the metadata that describes it."""
+"""RuntimeData: one item that travels between nodes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import numpy as np
 
 from remotemedia.core.errors import DataError
+from remotemedia.core.metadata import (
+    AUDIO_FORMATS,
+    METADATA,
+    PAYLOAD_CHECKS,
+    AudioMetadata,
+    BytesMetadata,
+    DataType,
+    JsonMetadata,
+    Metadata,
+    TensorMetadata,
+    TextMetadata,
+    VideoMetadata,
+    audio_format,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,117 +42,6 @@ __all__ = [
     "VideoMetadata",
 ]
 
-
-class DataType(Enum):
-    """What a RuntimeData holds."""
-
-    AUDIO = "audio"
-    VIDEO = "video"
-    TEXT = "text"
-    TENSOR = "tensor"
-    JSON = "json"
-    BYTES = "bytes"
-
-    __hash__ = object.__hash__  # members are unique; Enum's own is Python code, at each look-up
-
-
-class Metadata(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What all metadata share.
-
-    Attributes:
-        extra: Anything else that has to travel with the data; values as in JSON, and bytes.
-    """
-
-    extra: dict[str, Any] = {}
-
-
-class AudioMetadata(Metadata, omit_defaults=True):
-    """Describes audio.
-
-    Attributes:
-        sample_rate: Samples per second and channel, in Hz.
-        channels: Number of channels; the payload is `(frames,)` for one, else
-            `(frames, channels)`.
-        format: Sample format: `f32` or `f64` in -1…1, `i16` or `i32` full scale, `u8`.
-        start: Position of the first sample in its stream in seconds, where that is known.
-        transcript: The words that are spoken in it, where they are known.
-    """
-
-    sample_rate: int
-    channels: int = 1
-    format: str = "f32"
-    start: float | None = None
-    transcript: str | None = None
-
-
-class VideoMetadata(Metadata, omit_defaults=True):
-    """Describes a video frame, or several.
-
-    Attributes:
-        width: Columns of a frame.
-        height: Rows of a frame.
-        format: Pixel format: `rgb24`, `bgr24`, `rgba` or `gray8`.
-        frame_rate: Frames per second, where that is known.
-    """
-
-    width: int
-    height: int
-    format: str = "rgb24"
-    frame_rate: float | None = None
-
-
-class TextMetadata(Metadata, omit_defaults=True):
-    """Describes text.
-
-    Attributes:
-        language: Language code (ISO 639-1), where it is known.
-        start: Where the spoken words begin in their audio stream, in seconds.
-        end: Where they end, in seconds.
-    """
-
-    language: str | None = None
-    start: float | None = None
-    end: float | None = None
-
-
-class TensorMetadata(Metadata, omit_defaults=True):
-    """Describes one array or several named ones; shapes and dtypes travel with the arrays."""
-
-
-class JsonMetadata(Metadata, omit_defaults=True):
-    """Describes a JSON-like value."""
-
-
-class BytesMetadata(Metadata, omit_defaults=True):
-    """Describes bytes.
-
-    Attributes:
-        content_type: Media type, as `image/png`, where it is known.
-    """
-
-    content_type: str | None = None
-
-
-#: Sample formats and the dtype that each has in memory.
-AUDIO_FORMATS: dict[str, np.dtype[Any]] = {
-    "f32": np.dtype("<f4"),
-    "f64": np.dtype("<f8"),
-    "i16": np.dtype("<i2"),
-    "i32": np.dtype("<i4"),
-    "u8": np.dtype("u1"),
-}
-_FORMAT_OF_DTYPE = {dtype: name for name, dtype in AUDIO_FORMATS.items()}
-
-_PIXEL_CHANNELS = {"rgb24": 3, "bgr24": 3, "rgba": 4, "gray8": 1}
-
-_METADATA: dict[DataType, type[Metadata]] = {
-    DataType.AUDIO: AudioMetadata,
-    DataType.VIDEO: VideoMetadata,
-    DataType.TEXT: TextMetadata,
-    DataType.TENSOR: TensorMetadata,
-    DataType.JSON: JsonMetadata,
-    DataType.BYTES: BytesMetadata,
-}
 
 # Any: a JSON-like value has no useful static type.
 Payload: TypeAlias = Any
@@ -200,20 +102,20 @@ class RuntimeData:
         Raises:
             DataError: They don't; the message says what is wrong and what would be right.
         """
-        check = _CHECKS.get(self.type)
+        check = PAYLOAD_CHECKS.get(self.type)
         if check is None:
             raise DataError(f"type must be a DataType, not {self.type!r}")
         if self.metadata is None:
             if self.type in (DataType.AUDIO, DataType.VIDEO):
-                name = _METADATA[self.type].__name__
+                name = METADATA[self.type].__name__
                 raise DataError(f"{self.type.value} data needs metadata={name}(…)")
-            self.metadata = _METADATA[self.type]()
-        elif self.metadata.__class__ is not _METADATA[self.type]:
+            self.metadata = METADATA[self.type]()
+        elif self.metadata.__class__ is not METADATA[self.type]:
             raise DataError(
-                f"{self.type.value} data needs metadata={_METADATA[self.type].__name__}(…), "
+                f"{self.type.value} data needs metadata={METADATA[self.type].__name__}(…), "
                 f"not {self.metadata.__class__.__name__}"
             )
-        check(self)
+        check(self.payload, self.metadata)
 
     # ---- constructors
 
@@ -252,13 +154,10 @@ class RuntimeData:
                     f"audio samples of shape {array.shape} can't be split into {channels} channels"
                 )
             array = array.reshape(-1, channels)
-        fmt = _FORMAT_OF_DTYPE.get(array.dtype)
-        if fmt is None:
-            raise DataError(_bad_dtype(array))
         metadata = AudioMetadata(
             sample_rate=sample_rate,
             channels=channels,
-            format=fmt,
+            format=audio_format(array),
             start=start,
             transcript=transcript,
         )
@@ -399,85 +298,3 @@ class RuntimeData:
             what = f"{payload!r:.60}"
         port = f", port={self.port!r}" if self.port else ""
         return f"RuntimeData({self.type.value}: {what}{port})"
-
-
-def _bad_dtype(array: NDArray[Any]) -> str:
-    return (
-        f"audio samples of dtype {array.dtype} are not supported; use one of "
-        f"{', '.join(str(dtype) for dtype in _FORMAT_OF_DTYPE)}, "
-        "for example samples.astype(numpy.float32)"
-    )
-
-
-def _check_audio(data: RuntimeData) -> None:
-    array, meta = data.payload, data.metadata
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"audio needs a numpy array of samples, not {array.__class__.__name__}")
-    dtype = AUDIO_FORMATS.get(meta.format)
-    if dtype is None:
-        raise DataError(f"audio format {meta.format!r} is unknown; use one of {[*AUDIO_FORMATS]}")
-    if array.dtype != dtype:
-        if array.dtype not in _FORMAT_OF_DTYPE:
-            raise DataError(_bad_dtype(array))
-        raise DataError(
-            f"audio samples are {array.dtype}, but format {meta.format!r} means {dtype}; use "
-            f"samples.astype(numpy.{dtype}) or format={_FORMAT_OF_DTYPE[array.dtype]!r}"
-        )
-    if not (isinstance(meta.sample_rate, int) and meta.sample_rate > 0):
-        raise DataError(f"sample_rate must be a positive number of Hz, not {meta.sample_rate!r}")
-    channels = 1 if array.ndim == 1 else array.shape[1] if array.ndim == 2 else 0
-    if channels == 0 or channels != meta.channels:
-        raise DataError(
-            f"audio of {meta.channels} channel(s) has shape (frames,) for one channel and "
-            f"(frames, channels) for more, not {array.shape}"
-        )
-
-
-def _check_video(data: RuntimeData) -> None:
-    array, meta = data.payload, data.metadata
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-        raise DataError("video needs a numpy array of uint8 pixels")
-    planes = _PIXEL_CHANNELS.get(meta.format)
-    if planes is None:
-        raise DataError(f"video format {meta.format!r} is unknown; use one of {[*_PIXEL_CHANNELS]}")
-    frame = (meta.height, meta.width) if planes == 1 else (meta.height, meta.width, planes)
-    if array.shape not in (frame, (*array.shape[:1], *frame)):
-        raise DataError(f"a {meta.format} frame has shape {frame}, not {array.shape}")
-
-
-def _check_text(data: RuntimeData) -> None:
-    if not isinstance(data.payload, str):
-        raise DataError(f"text needs a str, not {data.payload.__class__.__name__}")
-
-
-def _check_tensor(data: RuntimeData) -> None:
-    payload = data.payload
-    named = payload if isinstance(payload, dict) else {"": payload}
-    for name, array in named.items():
-        if not isinstance(name, str) or not isinstance(array, np.ndarray):
-            raise DataError("a tensor is a numpy array, or a dict of named numpy arrays")
-        if not name and named is payload:
-            raise DataError("the name of an array in a tensor must not be empty")
-        if array.dtype.kind not in "biufc":
-            raise DataError(
-                f"arrays of dtype {array.dtype} can't be shared; use bool, int, float or complex"
-            )
-
-
-def _check_json(data: RuntimeData) -> None:
-    del data  # checked by the encoder: walking it twice would only cost
-
-
-def _check_bytes(data: RuntimeData) -> None:
-    if not isinstance(data.payload, (bytes, bytearray, memoryview)):
-        raise DataError(f"bytes data needs bytes, not {data.payload.__class__.__name__}")
-
-
-_CHECKS = {
-    DataType.AUDIO: _check_audio,
-    DataType.VIDEO: _check_video,
-    DataType.TEXT: _check_text,
-    DataType.TENSOR: _check_tensor,
-    DataType.JSON: _check_json,
-    DataType.BYTES: _check_bytes,
-}
