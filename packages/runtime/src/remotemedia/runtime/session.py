@@ -321,7 +321,7 @@ class Session:
         files, space = runtime.open_space()
         name = runtime.next_name()
         wiring = wire(graph, runtime.config, str(files.root), files.prefix, name)
-        bells, ledger = Bells.create(wiring.bells), Ledger.create(len(wiring.links))
+        bells, ledger = Bells.create(wiring.bells), Ledger.create(wiring.records)
         supervisor = SessionSupervisor(
             self.session_id, graph, wiring, bells, ledger, runtime.executors, runtime.config
         )

@@ -51,6 +51,11 @@ class Wiring:
     links: dict[str, Link] = field(default_factory=dict)
     bells: int = 0
 
+    @property
+    def records(self) -> int:
+        """How many records of the ledger there are: of edges, and after them of nodes."""
+        return len(self.links) + len(self.endpoints)
+
 
 def wire(graph: Graph, config: MultiprocessConfig, root: str, prefix: str, session: str) -> Wiring:
     """Plan the channels of a session.
@@ -99,7 +104,7 @@ class _Wirer:
                         InletPlan(end.target_port, end.target_type, link, channel, room)
                     )
             outlets[source].append(OutletPlan(port, room, tuple(channels)))
-        for node in self.graph.nodes:
+        for number, node in enumerate(self.graph.nodes):
             self.result.endpoints[node] = Endpoint(
                 self.root,
                 self.prefix,
@@ -107,6 +112,7 @@ class _Wirer:
                 tuple(inlets[node]),
                 tuple(outlets[node]),
                 self.config.spin_us,
+                len(self.result.links) + number,
             )
         self.result.application = Endpoint(
             self.root, self.prefix, 0, tuple(inlets[""]), tuple(outlets[""])

@@ -1,9 +1,9 @@
 """The ledger: one page of counters that all processes of a session share.
 
 Each edge has a record. Its producer writes one half and its consumer the other, so no counter has
-two writers. It holds the credits that make `block` lossless, and it is all that statistics need:
-they are read without asking or disturbing anyone. It is an anonymous memfd, so nothing is left
-behind, however the processes end.
+two writers. Each node has one too, which it writes alone (see `NodeRecord`). The ledger holds the
+credits that make `block` lossless, and it is all that statistics need: they are read without asking
+or disturbing anyone. It is an anonymous memfd, so nothing is left behind, however processes end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from remotemedia.runtime.channels import histogram
+from remotemedia.runtime.channels.node_record import NodeRecord
+
 if TYPE_CHECKING:
     from remotemedia.runtime.channels.plan import Link
 
@@ -23,8 +26,6 @@ _WORDS = 160  # u64 words of a record; the two halves lie on different cache lin
 _SENT, _SENT_BYTES, _BLOCKED_NS, _WAITING_SINCE, _SKIPPED = 0, 1, 2, 3, 4
 _RECEIVED, _RETURNED_BYTES, _DROPPED, _RECEIVED_BYTES = 16, 17, 18, 19
 _LATENCY = 32
-_BUCKETS = 96
-_FIRST_OCTAVE = 10  # latencies below 2**10 ns share the first bucket
 
 
 class ChannelStats(msgspec.Struct, frozen=True):
@@ -67,7 +68,7 @@ class Ledger:
 
     @classmethod
     def create(cls, records: int) -> Ledger:
-        """Make a ledger with room for this many edges."""
+        """Make a ledger with room for this many edges and nodes together."""
         fd = os.memfd_create("remotemedia-ledger")
         os.ftruncate(fd, max(records, 1) * _WORDS * 8)
         return cls(fd)
@@ -75,6 +76,10 @@ class Ledger:
     def record(self, index: int) -> Record:
         """Return the record of the edge with this index."""
         return Record(self.words[index * _WORDS : (index + 1) * _WORDS])
+
+    def node(self, index: int) -> NodeRecord:
+        """Return the record of the node with this index; edges have other ones."""
+        return NodeRecord(self.words[index * _WORDS : (index + 1) * _WORDS])
 
     def close(self) -> None:
         """Close the descriptor; the mapping goes when the last record does."""
@@ -115,10 +120,7 @@ class Record:
         words = self._words
         words[_RECEIVED] = received
         words[_RECEIVED_BYTES] += nbytes
-        n = max(latency_ns, 1 << _FIRST_OCTAVE)
-        octave = n.bit_length()
-        bucket = (octave - _FIRST_OCTAVE - 1) * 4 + ((n >> (octave - 3)) & 3)
-        words[_LATENCY + (bucket if bucket < _BUCKETS else _BUCKETS - 1)] += 1
+        histogram.count(words, _LATENCY, latency_ns)
 
     def dropped(self, count: int) -> None:
         """Add to the messages that were sent and never arrived."""
@@ -152,7 +154,7 @@ class Record:
         blocked = words[_BLOCKED_NS] + (max(now_ns - since, 0) if since else 0)
         received, gaps = words[_RECEIVED], words[_DROPPED]
         sent = words[_SENT]
-        latency = list(words[_LATENCY : _LATENCY + _BUCKETS])
+        latency = words[_LATENCY : _LATENCY + histogram.BUCKETS].tolist()
         return ChannelStats(
             message_count=received,
             bytes_transferred=words[_RECEIVED_BYTES],
@@ -161,20 +163,6 @@ class Record:
             capacity=link.capacity,
             dropped=gaps + words[_SKIPPED],
             blocked_seconds=blocked / 1e9,
-            latency_p50_us=_quantile(latency, 0.5),
-            latency_p99_us=_quantile(latency, 0.99),
+            latency_p50_us=histogram.quantile_us(latency, 0.5),
+            latency_p99_us=histogram.quantile_us(latency, 0.99),
         )
-
-
-def _quantile(buckets: list[int], q: float) -> float:
-    """Return the upper edge in microseconds of the bucket that holds the quantile; 0 if empty."""
-    total = sum(buckets)
-    if not total:
-        return 0.0
-    seen = 0
-    for index, count in enumerate(buckets):
-        seen += count
-        if seen >= q * total:
-            octave, quarter = divmod(index, 4)
-            return float(2 ** (octave + _FIRST_OCTAVE) * (5 + quarter) / 4 / 1000)
-    return 0.0

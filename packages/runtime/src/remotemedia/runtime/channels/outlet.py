@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from remotemedia.core.data import Payload, RuntimeData
     from remotemedia.runtime.channels.bell import Bell, Bells
     from remotemedia.runtime.channels.ledger import Ledger
+    from remotemedia.runtime.channels.node_record import NodeRecord
     from remotemedia.runtime.channels.plan import OutletPlan
 
 __all__ = ["Outlet"]
@@ -62,6 +63,7 @@ class Outlet:
         ledger: The session's counters.
         bells: The session's bells.
         room: The bell that is rung when a consumer has taken something.
+        node: The record of the node that sends; None for the application.
 
     Attributes:
         port: The port's name.
@@ -69,10 +71,16 @@ class Outlet:
     """
 
     def __init__(
-        self, space: Space, plan: OutletPlan, ledger: Ledger, bells: Bells, room: Bell
+        self,
+        space: Space,
+        plan: OutletPlan,
+        ledger: Ledger,
+        bells: Bells,
+        room: Bell,
+        node: NodeRecord | None = None,
     ) -> None:
         self.port = plan.port
-        self._room = room
+        self._room, self._node = room, node
         self._writers = [Writer(space, channel, ledger, bells) for channel in plan.channels]
         self._counted = [
             consumer
@@ -105,6 +113,8 @@ class Outlet:
             writers = self._send_loan(data, message)
         for writer in writers:
             writer.send(message)
+        if self._node is not None:
+            self._node.sent()
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Give `blank` a writable payload in shared memory.
@@ -204,12 +214,17 @@ class Outlet:
         since = time.monotonic_ns()
         record = consumer.record
         record.waiting(since)
+        if self._node is not None:
+            self._node.waiting(since)
         try:
             while not consumer.has_room(size):
                 await self._room.wait()
         finally:
+            waited = time.monotonic_ns() - since
             record.waiting(0)
-            record.blocked(time.monotonic_ns() - since)
+            record.blocked(waited)
+            if self._node is not None:
+                self._node.waited(waited)
 
 
 def _layout(arrays: dict[str, NDArray[Any]]) -> tuple[int, dict[str, int], int]:

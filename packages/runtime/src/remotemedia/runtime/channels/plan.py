@@ -114,6 +114,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         inlets: Its incoming edges.
         outlets: Its output ports.
         spin_us: How long it looks for more data before it sleeps, in microseconds.
+        record: A node's record in the ledger; None for the application.
     """
 
     root: str
@@ -122,3 +123,4 @@ class Endpoint(msgspec.Struct, frozen=True):
     inlets: tuple[InletPlan, ...]
     outlets: tuple[OutletPlan, ...]
     spin_us: int = 0
+    record: int | None = None

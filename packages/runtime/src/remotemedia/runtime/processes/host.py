@@ -106,13 +106,13 @@ class NodeHost:
                     self._serve(loop, ledger, bells)
                     code = 0
             finally:
-                self._place.stage, self._place.item = "cleanup", ""
+                self._place.enter("cleanup")
                 with self._reporting():
                     complete(loop, node.cleanup)
         return code
 
     def _load(self) -> MultiprocessNode:
-        self._place.stage = "import"
+        self._place.enter("import")
         self._progress("loading", 0.0, "importing")
         init = self._init
         cls = load_node_class(
@@ -128,7 +128,7 @@ class NodeHost:
         return self._node
 
     def _serve(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells) -> None:
-        self._place.stage = "initialize"
+        self._place.enter("initialize")
         complete(loop, self._node.initialize)
         self._progress("connecting", 1.0, "")
         work = self._connect(loop, ledger, bells)
@@ -174,11 +174,15 @@ class NodeHost:
             )
         self._bells = [data_bell, room_bell]
         space = Space(endpoint.root, endpoint.prefix)
+        record = ledger.node(endpoint.record or 0)
         inlets = [Inlet(space, plan, ledger, bells) for plan in endpoint.inlets]
         outlets = {
-            plan.port: Outlet(space, plan, ledger, bells, room_bell) for plan in endpoint.outlets
+            plan.port: Outlet(space, plan, ledger, bells, room_bell, record)
+            for plan in endpoint.outlets
         }
-        self._worker = Worker(self._node, init, inlets, outlets, self._place, self._stopping)
+        self._worker = Worker(
+            self._node, init, inlets, outlets, record, self._place, self._stopping
+        )
         if init.on_error == "continue":
             self._worker.on_skipped = partial(self._fail, fatal=False)
         if self._stopping.is_set():

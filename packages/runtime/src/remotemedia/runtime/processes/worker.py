@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from remotemedia.core.node import MultiprocessNode
     from remotemedia.runtime.channels.bell import Bell
     from remotemedia.runtime.channels.inlet import Inlet
+    from remotemedia.runtime.channels.node_record import NodeRecord
     from remotemedia.runtime.channels.outlet import Outlet
     from remotemedia.runtime.processes.messages import Init
 
@@ -28,11 +29,23 @@ class Place:
 
     Attributes:
         stage: `import`, `initialize`, `receive`, `process`, `finish` or `cleanup`.
-        item: The identity of the input in work (`port#sequence`), or an empty string.
+        source: The input that the item in work came on, the edge that one is received from, or an
+            empty string.
+        sequence: The number of the item in work there.
     """
 
     stage: str = ""
-    item: str = ""
+    source: str = ""
+    sequence: int | None = None
+
+    def enter(self, stage: str, source: str = "", sequence: int | None = None) -> None:
+        """Note where the node is now."""
+        self.stage, self.source, self.sequence = stage, source, sequence
+
+    @property
+    def item(self) -> str:
+        """The identity of the input in work (`port#sequence`), or an empty string."""
+        return self.source if self.sequence is None else f"{self.source}#{self.sequence}"
 
 
 class Worker:
@@ -43,6 +56,7 @@ class Worker:
         init: What its parent has said of it.
         inlets: Its incoming edges.
         outlets: Its outputs, by port.
+        record: Its counters.
         place: Kept up to date.
         stopping: Set when the session stops.
 
@@ -59,10 +73,11 @@ class Worker:
         init: Init,
         inlets: Sequence[Inlet],
         outlets: Mapping[str, Outlet],
+        record: NodeRecord,
         place: Place,
         stopping: threading.Event,
     ) -> None:
-        self._node, self._init, self._place = node, init, place
+        self._node, self._init, self._place, self._record = node, init, place, record
         self._open, self._outlets = list(inlets), outlets
         self._stopping = stopping.is_set
         self.outputs = Outputs(outlets, init.outputs, init.session_id, stopping.is_set)
@@ -89,8 +104,10 @@ class Worker:
                     continue
             if missing and not took:
                 await bell.wait()
-        self._place.stage, self._place.item = "finish", ""
+        self._place.enter("finish")
+        self._record.begin_finish()
         await self.outputs.emit(self._node.finish())
+        self._record.end_finish()
         for outlet in self._outlets.values():
             outlet.end()
 
@@ -114,14 +131,17 @@ class Worker:
 
     async def _process(self, inlet: Inlet) -> bool:
         """Take an item of an input, and process it; returns whether there was one."""
-        self._place.stage, self._place.item = "receive", inlet.plan.link.name
+        plan, record = inlet.plan, self._record
+        self._place.enter("receive", plan.link.name)
         data = inlet.receive()
         if data is None:
             return False
-        self._place.stage, self._place.item = "process", f"{data.port}#{data.sequence}"
+        sequence = data.sequence or 0
+        self._place.enter("process", plan.port, sequence)
+        record.begin(plan.link.index, sequence)
         try:
-            if inlet.plan.type != "any":
-                check_type(f"input {data.port!r} takes", inlet.plan.type, data)
+            if plan.type != "any":
+                check_type(f"input {data.port!r} takes", plan.type, data)
             if not data.session_id:
                 data.session_id = self._init.session_id
             result = self._node.process(data)
@@ -131,5 +151,8 @@ class Worker:
         except Exception as error:
             if self.on_skipped is None:
                 raise
+            record.skip()
             self.on_skipped(error)
+        finally:
+            record.end()
         return True
