@@ -18,6 +18,7 @@ from remotemedia.core.data import (
     VideoMetadata,
 )
 from remotemedia.core.errors import DataError
+from remotemedia.core.loans import ordinary
 
 __all__ = ["MultiprocessNode", "NodeContext", "Output", "ProcessResult", "make_node"]
 
@@ -48,12 +49,7 @@ class _Alone:
         del fraction, message
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
-        payload = blank.payload
-        if isinstance(payload, dict):
-            blank.payload = {k: np.empty(a.shape, a.dtype) for k, a in payload.items()}
-        else:
-            blank.payload = np.empty(payload.shape, payload.dtype)
-        return blank
+        return ordinary(blank)
 
 
 class MultiprocessNode(ABC):

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from remotemedia.core import wire
-from remotemedia.core.errors import ChannelFullError, LoanError
-from remotemedia.runtime.channels.space import MAX_LOANS, Space, copy_to, view_of
+from remotemedia.core.errors import ChannelFullError
+from remotemedia.core.loans import Loan, Loans, ordinary
+from remotemedia.runtime.channels.space import Space, copy_to, view_of
 from remotemedia.runtime.channels.writer import Consumer, Writer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from remotemedia.core.data import Payload, RuntimeData
+    from remotemedia.core.data import RuntimeData
     from remotemedia.runtime.channels.bell import Bell, Bells
     from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.channels.node_record import NodeRecord
@@ -27,31 +28,6 @@ __all__ = ["Outlet"]
 # Where a loan's payload lies, and how much further for each named array: whatever header it will
 # get has to fit before it.
 _LOAN_OFFSET, _LOAN_OFFSET_EACH = 512, 64
-
-
-class _Loan:
-    """Memory of a writer that a node fills in place.
-
-    Attributes:
-        out: The loans of the outlet that were neither sent nor dropped, by identity.
-    """
-
-    __slots__ = ("out", "outlet", "payload", "payload_offset", "sample")
-
-    def __init__(
-        self,
-        outlet: Outlet,
-        sample: Any,  # noqa: ANN401 - iceoryx2 has no types
-        payload_offset: int,
-        payload: Payload,
-    ) -> None:
-        self.outlet, self.sample = outlet, sample
-        self.payload_offset, self.payload = payload_offset, payload
-        self.out = outlet.loans
-        self.out.add(id(self))
-
-    def __del__(self) -> None:
-        self.out.discard(id(self))
 
 
 class Outlet:
@@ -89,7 +65,7 @@ class Outlet:
             if consumer.is_counted
         ]
         self._max_bytes = min((writer.max_bytes for writer in self._writers), default=sys.maxsize)
-        self.loans: set[int] = set()
+        self.loans = Loans(plan.port)
 
     async def send(self, data: RuntimeData) -> None:
         """Send `data` to every consumer; waits for room where an edge's policy is `block`.
@@ -124,7 +100,7 @@ class Outlet:
             LoanError: Too many loans are out at once.
         """
         if not self._writers:  # nobody listens: ordinary memory will do
-            return _private(blank)
+            return ordinary(blank)
         payload = blank.payload
         if isinstance(payload, dict):
             offset, places, end = _layout(payload)
@@ -132,10 +108,7 @@ class Outlet:
             offset, end = _LOAN_OFFSET, _LOAN_OFFSET + payload.nbytes
         if end > self._max_bytes:
             raise self._too_large(end)
-        if len(self.loans) >= MAX_LOANS - 1:
-            raise LoanError(
-                f"{MAX_LOANS - 1} loans of output {self.port!r} are out; return or drop one first"
-            )
+        self.loans.check_room()
         sample = self._writers[0].take(end)
         memory = view_of(sample.payload_ptr, end, sample)
         if isinstance(payload, dict):
@@ -146,7 +119,7 @@ class Outlet:
         else:
             blank.payload = np.ndarray(payload.shape, payload.dtype, memory, offset)
         # The runtime's side of the contract.
-        blank._loan = _Loan(self, sample, offset, blank.payload)  # noqa: SLF001
+        blank._loan = Loan(self.loans, blank.payload, (sample, offset))  # noqa: SLF001
         return blank
 
     def check_loans(self) -> None:
@@ -155,12 +128,7 @@ class Outlet:
         Raises:
             LoanError: One does.
         """
-        if self.loans:
-            raise LoanError(
-                f"{len(self.loans)} loan(s) of output {self.port!r} were neither returned nor "
-                "dropped when the item was done; take a loan for each item, or use an array of "
-                "your own"
-            )
+        self.loans.check_none()
 
     def end(self) -> None:
         """Tell every consumer that nothing more will come."""
@@ -169,21 +137,17 @@ class Outlet:
 
     def _send_loan(self, data: RuntimeData, message: wire.Message) -> list[Writer]:
         """Send a loan where it lies; returns the writers that still need a copy of it."""
-        loan: _Loan = data._loan  # noqa: SLF001
-        if loan.outlet is not self or loan.payload is not data.payload:
+        loan: Loan = data._loan  # noqa: SLF001
+        if not loan.is_sent_by(self.loans, data):
             return self._writers
-        if loan.sample is None:
-            raise LoanError(f"this loan of output {self.port!r} was sent already; take a new one")
-        if not message.moved_to(loan.payload_offset):
+        _, offset = loan.memory
+        if not message.moved_to(offset):
             return self._writers  # its header has outgrown its place
         first, *others = self._writers
         for writer in others:
             writer.send(message)
-        sample, loan.sample = loan.sample, None
-        head = message.head(first.sequence, time.monotonic_ns())
-        copy_to(sample.payload_ptr, head)
-        self.loans.discard(id(loan))
-        _freeze(data)
+        sample, _ = loan.hand_over()
+        copy_to(sample.payload_ptr, message.head(first.sequence, time.monotonic_ns()))
         first.publish(sample, message.size)
         return []
 
@@ -236,19 +200,3 @@ def _layout(arrays: dict[str, NDArray[Any]]) -> tuple[int, dict[str, int], int]:
         places[name] = wire.aligned(end)
         end = places[name] + array.nbytes
     return offset, places, end
-
-
-def _private(blank: RuntimeData) -> RuntimeData:
-    payload = blank.payload
-    if isinstance(payload, dict):
-        blank.payload = {name: np.empty(a.shape, a.dtype) for name, a in payload.items()}
-    else:
-        blank.payload = np.empty(payload.shape, payload.dtype)
-    return blank
-
-
-def _freeze(data: RuntimeData) -> None:
-    """Make a sent loan read-only: its memory belongs to the readers now."""
-    payload = data.payload
-    for array in payload.values() if isinstance(payload, dict) else (payload,):
-        array.flags.writeable = False

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import iceoryx2 as iox
 import numpy as np
 
+from remotemedia.core.loans import MAX_LOANS_OUT
 from remotemedia.core.wire import ALIGNMENT
 
 if TYPE_CHECKING:
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["MAX_BORROWED", "MAX_LOANS", "Space", "copy_to", "view_of", "write"]
+__all__ = ["MAX_BORROWED", "Space", "copy_to", "view_of", "write"]
 
 #: Messages that a consumer may hold in shared memory at once; beyond, it gets private copies.
 MAX_BORROWED = 64
-#: Loans that a producer may have out at once.
-MAX_LOANS = 16
+# Those that a node may have out, and the one that a copy is written into.
+_MAX_LOANS = MAX_LOANS_OUT + 1
 
 # Below this many bytes, putting a message together first is faster than writing its parts.
 _SMALL = 4096
@@ -63,7 +64,7 @@ class Space:
             .initial_max_slice_len(4096)
             .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
             .backpressure_strategy(iox.BackpressureStrategy.DiscardData)
-            .max_loaned_samples(MAX_LOANS)
+            .max_loaned_samples(_MAX_LOANS)
             .create()
         )
 

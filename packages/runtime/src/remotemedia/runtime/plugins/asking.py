@@ -15,7 +15,7 @@ import pluggy
 
 from remotemedia.core import plugin as contract
 from remotemedia.core.errors import near
-from remotemedia.runtime.plugins.specs import wrong_spec
+from remotemedia.core.specs import wrong_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
