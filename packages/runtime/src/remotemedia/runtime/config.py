@@ -50,7 +50,8 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         cleanup_grace_period_secs: Seconds that nodes get to stop before they are killed.
         enable_backpressure: Edges that name no policy block when full; if False, they drop their
             oldest message.
-        shm_segment_size: Bytes that one channel may have in flight.
+        shm_segment_size: Bytes that one channel may have in flight; it keeps at most half as much
+            more. Of a `drop_oldest` edge only the messages are counted.
         spin_us: Microseconds that a node whose `process` is a plain function looks for the next
             item before it sleeps. That takes a core meanwhile, and saves waking up.
         python_executable: The interpreter of node processes; the application's own if None.

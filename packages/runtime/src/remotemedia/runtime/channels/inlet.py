@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from remotemedia.core import wire
 from remotemedia.core.errors import WireError
-from remotemedia.runtime.channels.space import MAX_BORROWED, Space, view_of
+from remotemedia.runtime.channels.plan import MAX_BORROWED
+from remotemedia.runtime.channels.space import Space, view_of
 
 if TYPE_CHECKING:
     from remotemedia.core.data import RuntimeData

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from remotemedia.core import wire
-from remotemedia.core.errors import ChannelFullError
+from remotemedia.core.errors import ChannelFullError, LoanError
 from remotemedia.core.loans import Loan, Loans, ordinary
-from remotemedia.runtime.channels.space import Space, copy_to, view_of
+from remotemedia.runtime.channels.space import MAX_LOANS, Space, copy_to, view_of
 from remotemedia.runtime.channels.writer import Consumer, Writer
 
 if TYPE_CHECKING:
@@ -28,6 +28,25 @@ __all__ = ["Outlet"]
 # Where a loan's payload lies, and how much further for each named array: whatever header it will
 # get has to fit before it.
 _LOAN_OFFSET, _LOAN_OFFSET_EACH = 512, 64
+
+
+class _Lent:
+    """A sample that was lent; noted for as long as it is neither sent nor let go."""
+
+    __slots__ = ("_all", "sample")
+
+    def __init__(self, sample: Any, lent: set[int]) -> None:  # noqa: ANN401 - iceoryx2 has no types
+        self.sample, self._all = sample, lent
+        lent.add(id(self))
+
+    def take(self) -> Any:  # noqa: ANN401
+        """Return the sample, to be sent."""
+        sample, self.sample = self.sample, None
+        self._all.discard(id(self))
+        return sample
+
+    def __del__(self) -> None:
+        self._all.discard(id(self))
 
 
 class Outlet:
@@ -66,6 +85,7 @@ class Outlet:
         ]
         self._max_bytes = min((writer.max_bytes for writer in self._writers), default=sys.maxsize)
         self.loans = Loans(plan.port)
+        self._lent: set[int] = set()
 
     async def send(self, data: RuntimeData) -> None:
         """Send `data` to every consumer; waits for room where an edge's policy is `block`.
@@ -109,8 +129,13 @@ class Outlet:
         if end > self._max_bytes:
             raise self._too_large(end)
         self.loans.check_room()
-        sample = self._writers[0].take(end)
-        memory = view_of(sample.payload_ptr, end, sample)
+        if len(self._lent) >= MAX_LOANS:
+            raise LoanError(
+                f"output {self.port!r} has no memory left to lend: arrays of {MAX_LOANS} loans "
+                "that were dropped are still held"
+            )
+        lent = _Lent(self._writers[0].take(end), self._lent)
+        memory = view_of(lent.sample.payload_ptr, end, lent)
         if isinstance(payload, dict):
             blank.payload = {
                 name: np.ndarray(array.shape, array.dtype, memory, places[name])
@@ -119,7 +144,7 @@ class Outlet:
         else:
             blank.payload = np.ndarray(payload.shape, payload.dtype, memory, offset)
         # The runtime's side of the contract.
-        blank._loan = Loan(self.loans, blank.payload, (sample, offset))  # noqa: SLF001
+        blank._loan = Loan(self.loans, blank.payload, (lent, offset))  # noqa: SLF001
         return blank
 
     def check_loans(self) -> None:
@@ -146,7 +171,8 @@ class Outlet:
         first, *others = self._writers
         for writer in others:
             writer.send(message)
-        sample, _ = loan.hand_over()
+        lent, _ = loan.hand_over()
+        sample = lent.take()
         copy_to(sample.payload_ptr, message.head(first.sequence, time.monotonic_ns()))
         first.publish(sample, message.size)
         return []

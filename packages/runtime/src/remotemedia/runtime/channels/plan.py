@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 __all__ = [
+    "MAX_BORROWED",
     "MAX_CAPACITY",
     "POLICIES",
     "Channel",
@@ -19,6 +20,8 @@ __all__ = [
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "error"]
 POLICIES: tuple[Policy, ...] = ("block", "drop_oldest", "drop_newest", "error")
+#: Messages that a consumer may hold in shared memory at once; beyond, it gets private copies.
+MAX_BORROWED = 64
 #: More messages than this can't wait in a channel: iceoryx2 keeps a place for each.
 MAX_CAPACITY = 10_000
 
@@ -70,6 +73,11 @@ class Channel(msgspec.Struct, frozen=True):
     def buffer_size(self) -> int:
         """Messages that a subscriber's queue holds: the capacity, and the end of the stream."""
         return max(link.capacity for link in self.links) + 1
+
+    @property
+    def slots(self) -> int:
+        """Messages that consumers can have at once: waiting, and held."""
+        return len(self.links) * (self.buffer_size + MAX_BORROWED)
 
 
 class OutletPlan(msgspec.Struct, frozen=True):

@@ -10,17 +10,16 @@ import numpy as np
 
 from remotemedia.core.loans import MAX_LOANS_OUT
 from remotemedia.core.wire import ALIGNMENT
+from remotemedia.runtime.channels.plan import MAX_BORROWED
 
 if TYPE_CHECKING:
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["MAX_BORROWED", "Space", "copy_to", "view_of", "write"]
+__all__ = ["MAX_LOANS", "Space", "copy_to", "view_of", "write"]
 
-#: Messages that a consumer may hold in shared memory at once; beyond, it gets private copies.
-MAX_BORROWED = 64
-# Those that a node may have out, and the one that a copy is written into.
-_MAX_LOANS = MAX_LOANS_OUT + 1
+#: Loans that a node may have out, and the one that a copy is written into.
+MAX_LOANS = MAX_LOANS_OUT + 1
 
 # Below this many bytes, putting a message together first is faster than writing its parts.
 _SMALL = 4096
@@ -64,7 +63,7 @@ class Space:
             .initial_max_slice_len(4096)
             .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
             .backpressure_strategy(iox.BackpressureStrategy.DiscardData)
-            .max_loaned_samples(_MAX_LOANS)
+            .max_loaned_samples(MAX_LOANS + channel.slots)
             .create()
         )
 

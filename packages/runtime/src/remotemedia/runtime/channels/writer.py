@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core import wire
 from remotemedia.core.errors import LoanError
+from remotemedia.runtime.channels.pages import COUNTED_BYTES, Pages
 from remotemedia.runtime.channels.space import NoMemoryLeft, Space, write
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Writer:
         # The public method checks its argument's generic type at each call, which costs as much
         # as the loan itself.
         self._loan = getattr(publisher, "__loan_slice_uninit")
+        self._pages = Pages(self._loan, channel.slots, channel.max_bytes)
 
     def take(self, nbytes: int) -> Any:  # noqa: ANN401 - iceoryx2 has no types
         """Loan memory: a sample that `publish` sends, or that is given back when dropped.
@@ -86,12 +88,14 @@ class Writer:
             LoanError: Too many samples are out.
         """
         try:
-            return self._loan(nbytes)
+            sample = self._loan(nbytes)
         except NoMemoryLeft as error:
             raise LoanError(
-                f"output {self.channel.links[0].producer!r} has no memory left to lend ({error}): "
-                "arrays of loans that were dropped are still held"
+                f"output {self.channel.links[0].producer!r} has no memory left ({error})"
             ) from error
+        if nbytes >= COUNTED_BYTES or self._pages.crowded:
+            self._pages.touch(sample.payload_ptr, nbytes)
+        return sample
 
     def send(self, message: Message) -> None:
         """Write a message and send it, unless it is to be dropped for want of room."""
