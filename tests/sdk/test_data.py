@@ -221,7 +221,6 @@ def test_text_is_no_array() -> None:
         (RuntimeData.bytes(memoryview(np.zeros(4, "<f8"))), 32),
         (RuntimeData.json(None), 1),
     ],
-    ids=repr,
 )
 def test_size_is_in_bytes(data: RuntimeData, size: int) -> None:
     assert data.size == size

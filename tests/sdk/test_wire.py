@@ -189,7 +189,6 @@ def test_a_longer_slice_than_needed_is_read() -> None:
         RuntimeData.text("x", language=5),  # type: ignore[arg-type]
         RuntimeData.text("x", start="soon"),  # type: ignore[arg-type]
     ],
-    ids=repr,
 )
 def test_what_no_reader_could_read_is_not_written(data: RuntimeData) -> None:
     with pytest.raises(DataError):
