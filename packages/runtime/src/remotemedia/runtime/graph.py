@@ -179,7 +179,7 @@ class _Resolver:
                     self.problem(("extra_paths",), text)
         try:
             node_type = (
-                resolve_type(entry.type, self.catalog, self.paths)
+                resolve_type(entry.type, self.catalog, self.paths, self.pipeline.directory)
                 if isinstance(entry.type, str)
                 else type_of_class(entry.type)
             )

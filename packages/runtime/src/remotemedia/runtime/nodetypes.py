@@ -6,7 +6,6 @@ model library, and a mistake in a pipeline has to be found without that.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import importlib.util
 import sys
@@ -16,15 +15,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import near
-from remotemedia.core.plugin import NodeSpec, registered_nodes
-from remotemedia.core.ports import Port
-from remotemedia.runtime.plugins import Catalog
+from remotemedia.core.plugin import NodeSpec, load_object, registered_nodes
+from remotemedia.runtime.interactive import NoSource, notebook_source
+from remotemedia.runtime.node_source import (
+    NodeClass,
+    UnreadableSource,
+    classes_in,
+    modules_in,
+    registered_in,
+)
 from remotemedia.runtime.plugins.catalog import PACKAGE_OF_TYPE
+from remotemedia.runtime.plugins.specs import wrong_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-__all__ = ["NodeType", "UnknownNodeType", "resolve_type", "type_of_class"]
+    from remotemedia.runtime.plugins import Catalog
+
+__all__ = ["NodeType", "UnknownNodeType", "file_of", "local_types", "resolve_type", "type_of_class"]
+
+_HERE = Path()
 
 
 @dataclass(frozen=True)
@@ -35,54 +45,90 @@ class NodeType:
         spec: Its description.
         source: File of the class's module where that may not be importable by name, else empty.
         paths: Directories that its process needs to import it.
+        script: Source of a module that defines it, where no file does; see `interactive`.
     """
 
     spec: NodeSpec
     source: str = ""
     paths: tuple[str, ...] = ()
+    script: str = ""
 
 
 class UnknownNodeType(LookupError):
     """A node type that is not installed, or a class that is not there; the text says which."""
 
 
-def resolve_type(name: str, catalog: Catalog, extra_paths: Sequence[Path]) -> NodeType:
+def resolve_type(
+    name: str, catalog: Catalog, extra_paths: Sequence[Path], directory: Path = _HERE
+) -> NodeType:
     """Find out what a node type means.
 
     Args:
         name: A registered or installed type, `"module:Class"`, or `"file.py:Class"`.
         catalog: What is installed.
         extra_paths: Directories with node modules.
+        directory: Where the path of a file begins.
 
     Raises:
         UnknownNodeType: Nothing has this name.
     """
     if ":" in name:
-        return _class_in_module(name, extra_paths)
-    local = registered_nodes().get(name)
-    if local is not None:
-        return _of_spec(local)
-    broken = [str(problem) for problem in catalog.problems]
-    if catalog.blocked:
-        names = ", ".join(sorted(blocked.plugin.name for blocked in catalog.blocked))
-        broken.append(f"plugins that the policy keeps out: {names}")
-    for path, module in _modules(extra_paths):
-        try:
-            registered = _registered_in(path)
-        except UnknownNodeType as error:  # it may have nothing to do with what is looked for
-            broken.append(str(error))
-            continue
-        for found in registered:
-            if found.type_name == name:
-                return _from_source(found, path, module)
+        return _class_in_module(name, extra_paths, directory)
+    registered = registered_nodes().get(name)
+    if registered is not None:
+        return _of_spec(registered)
+    local, broken = _registered(extra_paths, name)
+    if len(local) > 1:
+        files = " and ".join(str(path) for _, path, _ in local)
+        raise UnknownNodeType(
+            f"node type {name!r} is registered in {files}; rename one, or name the class as "
+            "'module:Class'"
+        )
+    if local:
+        return _from_source(*local[0])
     installed = catalog.nodes.get(name)
     if installed is not None:
         return NodeType(installed.spec)
+    broken = [*(str(problem) for problem in catalog.problems), *broken]
+    if catalog.blocked:
+        names = ", ".join(sorted(blocked.plugin.name for blocked in catalog.blocked))
+        broken.append(f"plugins that the policy keeps out: {names}")
     advice = _where_to_get(name, {*catalog.nodes, *registered_nodes()})
     raise UnknownNodeType(
         f"node type {name!r} is not installed; {advice}"
         + (f" ({'; '.join(broken)})" if broken else "")
     )
+
+
+def local_types(extra_paths: Sequence[Path]) -> tuple[list[NodeType], list[str]]:
+    """Return the types that files in directories register, and what is wrong with other files."""
+    found, problems = _registered(extra_paths)
+    types = []
+    for cls, path, module in found:
+        try:
+            types.append(_from_source(cls, path, module))
+        except UnknownNodeType as error:  # noqa: PERF203 - few files
+            problems.append(str(error))
+    return types, problems
+
+
+def _registered(
+    extra_paths: Sequence[Path], name: str | None = None
+) -> tuple[list[tuple[NodeClass, Path, str]], list[str]]:
+    found, broken = [], []
+    seen: set[Path] = set()
+    for path, module in modules_in(extra_paths):
+        real = path.resolve()
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            classes = registered_in(path)
+        except UnreadableSource as error:  # it may have nothing to do with what is looked for
+            broken.append(str(error))
+            continue
+        found += [(cls, path, module) for cls in classes if name in (None, cls.type_name)]
+    return found, broken
 
 
 def _where_to_get(name: str, known: set[str]) -> str:
@@ -112,35 +158,44 @@ def type_of_class(cls: type[Any]) -> NodeType:
 
 
 def _of_spec(spec: NodeSpec) -> NodeType:
-    if "<locals>" in spec.target:
+    _check(spec)
+    module_name, _, class_name = spec.target.partition(":")
+    module = sys.modules.get(module_name)
+    source = str(getattr(module, "__file__", None) or "")
+    if module_name != "__main__" or source:
+        return NodeType(spec, source=source)
+    try:
+        return NodeType(spec, script=notebook_source(class_name))
+    except NoSource as error:
+        raise UnknownNodeType(str(error)) from error
+
+
+def _check(spec: NodeSpec) -> None:
+    if "<locals>" in str(spec.target):
         raise UnknownNodeType(
             f"{spec.target!r} is defined inside of a function, where the node's own process can't "
             "find it; define it in the module itself"
         )
-    module = sys.modules.get(spec.target.partition(":")[0])
-    return NodeType(spec, source=str(getattr(module, "__file__", None) or ""))
+    wrong = wrong_spec(spec)
+    if wrong:
+        raise UnknownNodeType("; ".join(filter(None, wrong)))
 
 
-# ---- classes in source files
+def file_of(written: str, extra_paths: Sequence[Path], directory: Path) -> Path | None:
+    """Return the file that `file.py` of a type means: from a directory, or else an extra path."""
+    candidates = (base / written for base in (directory, *extra_paths))
+    return next((path.resolve() for path in candidates if path.is_file()), None)
 
 
-@dataclass(frozen=True)
-class _Found:
-    class_name: str
-    type_name: str
-    call: ast.Call | None
-    doc: str
-
-
-def _class_in_module(name: str, extra_paths: Sequence[Path]) -> NodeType:
+def _class_in_module(name: str, extra_paths: Sequence[Path], directory: Path) -> NodeType:
     module, _, class_name = name.rpartition(":")
     if not (module and class_name):
         raise UnknownNodeType(f"node type {name!r} must be 'module:Class'")
     if module.endswith(".py"):
-        candidates = [base / module for base in (Path(), *extra_paths)]
-        path = next((c.resolve() for c in candidates if c.is_file()), None)
+        path = file_of(module, extra_paths, directory)
         if path is None:
-            raise UnknownNodeType(f"node type {name!r}: no file {module}")
+            places = ", ".join(str(base.resolve()) for base in (directory, *extra_paths))
+            raise UnknownNodeType(f"node type {name!r}: no file {module} in {places}")
         return _named_class(name, class_name, path, path.stem)
     relative = Path(*module.split("."))
     for base in extra_paths:
@@ -151,6 +206,11 @@ def _class_in_module(name: str, extra_paths: Sequence[Path]) -> NodeType:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
         spec = None
+    except Exception as error:  # the package that it is in is imported
+        raise UnknownNodeType(
+            f"node type {name!r}: {module.rpartition('.')[0]} can't be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if spec is None or spec.origin is None:
         where = ", ".join(map(str, extra_paths)) or "none are set"
         raise UnknownNodeType(
@@ -163,7 +223,10 @@ def _class_in_module(name: str, extra_paths: Sequence[Path]) -> NodeType:
 def _named_class(
     name: str, class_name: str, path: Path, module: str, *, installed: bool = False
 ) -> NodeType:
-    classes = {found.class_name: found for found in _classes_in(path)}
+    try:
+        classes = {found.class_name: found for found in classes_in(path)}
+    except UnreadableSource as error:
+        raise UnknownNodeType(f"node type {name!r}: {error}") from error
     found = classes.get(class_name)
     if found is None:
         raise UnknownNodeType(
@@ -173,16 +236,13 @@ def _named_class(
     return _from_source(found, path, module, installed=installed)
 
 
-def _from_source(found: _Found, path: Path, module: str, *, installed: bool = False) -> NodeType:
+def _from_source(found: NodeClass, path: Path, module: str, *, installed: bool = False) -> NodeType:
     root = path.parents[module.count(".") + (path.name == "__init__.py")]
     paths = () if installed else (str(root.resolve()),)
-    arguments = _arguments(found.call)
-    if arguments is None:  # ports or config that only running the module can tell
+    if found.arguments is None:  # ports or config that only running the module can tell
         sys.path[:0] = [entry for entry in paths if entry not in sys.path]
         try:
-            target: Any = importlib.import_module(module)
-            for part in found.class_name.split("."):
-                target = getattr(target, part)
+            target = load_object(f"{module}:{found.class_name}")
         except Exception as error:
             raise UnknownNodeType(
                 f"{path} can't be imported: {type(error).__name__}: {error}; that is needed only "
@@ -190,76 +250,13 @@ def _from_source(found: _Found, path: Path, module: str, *, installed: bool = Fa
             ) from error
         spec = type_of_class(target).spec
     else:
-        spec = NodeSpec(
-            name=found.type_name,
-            target=f"{module}:{found.class_name}",
-            **{"summary": found.doc, **arguments},
-        )
+        try:
+            spec = NodeSpec(
+                name=found.type_name,
+                target=f"{module}:{found.class_name}",
+                **{"summary": found.doc, **found.arguments},
+            )
+        except TypeError as error:
+            raise UnknownNodeType(f"{path}: register_node({found.type_name!r}): {error}") from error
+        _check(spec)
     return NodeType(spec, source=str(path.resolve()), paths=paths)
-
-
-def _modules(extra_paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    for base in extra_paths:
-        for path in sorted(base.glob("*.py")):
-            yield path, path.stem
-        for path in sorted(base.glob("*/*.py")):
-            if (path.parent / "__init__.py").is_file():
-                stem = path.parent.name
-                yield path, stem if path.name == "__init__.py" else f"{stem}.{path.stem}"
-
-
-def _registered_in(path: Path) -> list[_Found]:
-    if b"register_node" not in path.read_bytes():
-        return []
-    return [found for found in _classes_in(path) if found.call is not None]
-
-
-def _classes_in(path: Path) -> list[_Found]:
-    try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except (SyntaxError, ValueError, OSError) as error:
-        raise UnknownNodeType(f"{path} can't be read: {error}") from error
-    found = []
-    for statement in tree.body:
-        if isinstance(statement, ast.ClassDef):
-            call = next(filter(None, map(_register_call, statement.decorator_list)), None)
-            name = _literal_name(call)
-            doc = (ast.get_docstring(statement) or "").partition("\n")[0]
-            found.append(_Found(statement.name, name or statement.name, call, doc))
-    return found
-
-
-def _literal_name(call: ast.Call | None) -> str | None:
-    """Return the name that a class is registered by; None if only running it could tell."""
-    first = call.args[0] if call is not None and call.args else None
-    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-
-
-def _register_call(decorator: ast.expr) -> ast.Call | None:
-    if isinstance(decorator, ast.Call):
-        name = decorator.func
-        last = name.attr if isinstance(name, ast.Attribute) else getattr(name, "id", "")
-        if last == "register_node":
-            return decorator
-    return None
-
-
-def _literal(node: ast.expr) -> Any:  # noqa: ANN401
-    """Return the value of a literal, a `Port(…)`, or a list of these; ValueError for others."""
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return tuple(_literal(element) for element in node.elts)
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Port":
-        return Port(
-            *map(_literal, node.args), **{str(k.arg): _literal(k.value) for k in node.keywords}
-        )
-    return ast.literal_eval(node)
-
-
-def _arguments(call: ast.Call | None) -> dict[str, Any] | None:
-    """Return the keyword arguments of a `register_node` call, or None if they are not literal."""
-    if call is None:
-        return {}
-    try:
-        return {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
-    except ValueError:
-        return None

@@ -91,6 +91,8 @@ class Pipeline:
         self.inputs = None if inputs is None else list(inputs)
         self.outputs = None if outputs is None else list(outputs)
         self.extra_paths = [Path(path) for path in extra_paths]
+        #: Where the paths of node types such as `file.py:Class` begin.
+        self.directory = Path()
         #: Where things stand in the file that the pipeline came from: (kind, name) to place.
         self.places: dict[tuple[str, ...], str] = {}
 

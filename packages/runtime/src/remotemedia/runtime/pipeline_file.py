@@ -88,6 +88,7 @@ class _Reader:
             outputs=self.strings("outputs"),
             extra_paths=[base / entry for entry in self.strings("extra_paths") or ()],
         )
+        pipeline.directory = base
         self.nodes(pipeline)
         self.edges(pipeline)
         for kind in ("inputs", "outputs"):

@@ -22,7 +22,7 @@ __all__ = ["NodeLine", "give_descriptors", "init_message"]
 
 
 def init_message(
-    launch: NodeLaunch, *, source: str = "", more_paths: tuple[str, ...] = ()
+    launch: NodeLaunch, *, source: str = "", script: str = "", more_paths: tuple[str, ...] = ()
 ) -> msg.Init:
     """Return what tells a node who it is."""
     node = launch.node
@@ -33,6 +33,7 @@ def init_message(
         session_id=launch.session_id,
         target=spec.target,
         source=source,
+        script=script,
         type_name=spec.name,
         config=node.config,
         config_target=f"{struct.__module__}:{struct.__qualname__}" if struct else "",

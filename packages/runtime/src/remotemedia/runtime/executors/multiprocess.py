@@ -198,7 +198,10 @@ class NodeProcess(RunningNode):
             logs.append(log.closed)
             transports.append(transport)
         init = init_message(
-            self._launch, source=self._source(), more_paths=tuple(sys.path) if self._ours else ()
+            self._launch,
+            source=self._source(),
+            script=self._launch.node.type.script,
+            more_paths=tuple(sys.path) if self._ours else (),
         )
         talk = loop.create_task(self._line.run(init))
         error: RemoteMediaError | None = None

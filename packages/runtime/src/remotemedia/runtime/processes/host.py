@@ -122,6 +122,7 @@ class NodeHost:
             init.paths,
             init.more_paths,
             init.arguments,
+            script=init.script,
         )
         config = make_config(init.config, _config_struct(cls, init))
         self._node = make_node(cls, init.node_id, init.session_id, config, self)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import PluginError
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ScriptReachedSession", "load_node_class", "stop_if_loading_script"]
 
 _SCRIPT_MODULE = "__remotemedia_main__"
+_FILE_MODULE = "__remotemedia_file__"
 _loading_script = False
 
 
@@ -41,6 +45,8 @@ def load_node_class(
     paths: Sequence[str] = (),
     more_paths: Sequence[str] = (),
     arguments: Sequence[str] = (),
+    *,
+    script: str = "",
 ) -> type[MultiprocessNode]:
     """Import a node's class.
 
@@ -51,6 +57,7 @@ def load_node_class(
         paths: Where modules are looked for first.
         more_paths: Where they are looked for last.
         arguments: What a script finds in `sys.argv`.
+        script: Source of the module, where no file has it.
 
     Raises:
         PluginError: The module has no such class, or it is no node.
@@ -58,7 +65,9 @@ def load_node_class(
     sys.path[:0] = [path for path in paths if path not in sys.path]
     sys.path += [path for path in more_paths if path not in sys.path]
     module_name, _, class_name = target.partition(":")
-    if module_name == "__main__" and source:
+    if script:
+        module = _run_text(script)
+    elif module_name == "__main__" and source:
         _run_script(source, arguments)
         module = sys.modules[_SCRIPT_MODULE]
     else:
@@ -77,19 +86,37 @@ def load_node_class(
 
 
 def _import(name: str, source: str) -> Any:  # noqa: ANN401
-    if name in sys.modules or not source:
-        return importlib.import_module(name)
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+        if not source or error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
+    else:
+        if not source or _is_from(module, source):
+            return module
+        name = f"{_FILE_MODULE}{name}"  # a file may be called as a module that is there already
     spec = importlib.util.spec_from_file_location(name, source)
     if spec is None or spec.loader is None:
         raise ModuleNotFoundError(f"no module {name!r}, and {source} can't be loaded")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    return module
+
+
+def _is_from(module: ModuleType, source: str) -> bool:
+    try:
+        return module.__file__ is not None and Path(module.__file__).samefile(source)
+    except OSError:  # a module of an archive, or a source that is gone: its name is all there is
+        return True
+
+
+def _run_text(text: str) -> ModuleType:
+    """Run the definitions of a notebook; tracebacks show its lines."""
+    name = f"<{_SCRIPT_MODULE}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    module = sys.modules[_SCRIPT_MODULE] = ModuleType(_SCRIPT_MODULE)
+    exec(compile(text, name, "exec"), vars(module))  # noqa: S102 - as importing it would
     return module
 
 

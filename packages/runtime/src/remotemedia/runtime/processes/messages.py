@@ -132,6 +132,7 @@ class Init(_Message, tag="init"):
         target: The class, as `"module:Class"`.
         source: The file of the class's module, where that can't be imported by its name; the
             running script, where the module is `__main__`.
+        script: The source of the class's module, where no file has it: that of a notebook.
         type_name: The node type, for looking it up among what the module registered.
         config: The checked configuration.
         config_target: The config struct, as `"module:Class"`; empty where none is declared.
@@ -149,6 +150,7 @@ class Init(_Message, tag="init"):
     session_id: str
     target: str
     source: str
+    script: str
     type_name: str
     config: dict[str, object]
     config_target: str

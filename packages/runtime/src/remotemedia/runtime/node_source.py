@@ -1,0 +1,123 @@
+"""Node classes in source files, found by reading them: importing may load a model library."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from remotemedia.core.ports import Port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ["NodeClass", "UnreadableSource", "classes_in", "modules_in", "registered_in"]
+
+
+class UnreadableSource(Exception):
+    """A source file that can't be read, or is no Python."""
+
+
+@dataclass(frozen=True)
+class NodeClass:
+    """A class in a source file.
+
+    Attributes:
+        class_name: Its name.
+        type_name: The node type that it is registered as; its name if it is not.
+        doc: The first line of its docstring.
+        registered: Whether it is decorated with `register_node`.
+        arguments: The keyword arguments of `register_node`; None if only running it could tell.
+    """
+
+    class_name: str
+    type_name: str
+    doc: str
+    registered: bool
+    arguments: dict[str, Any] | None
+
+
+def modules_in(directories: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield the files of directories and of packages in them, each with its module's name."""
+    for base in directories:
+        for path in sorted(base.glob("*.py")):
+            yield path, path.stem
+        for path in sorted(base.glob("*/*.py")):
+            if (path.parent / "__init__.py").is_file():
+                stem = path.parent.name
+                yield path, stem if path.name == "__init__.py" else f"{stem}.{path.stem}"
+
+
+def registered_in(path: Path) -> list[NodeClass]:
+    """Return the classes of a file that `register_node` decorates.
+
+    Raises:
+        UnreadableSource: It can't be read, or is no Python.
+    """
+    try:
+        if b"register_node" not in path.read_bytes():
+            return []
+    except OSError as error:
+        raise UnreadableSource(f"{path} can't be read: {error}") from error
+    return [found for found in classes_in(path) if found.registered]
+
+
+def classes_in(path: Path) -> list[NodeClass]:
+    """Return the classes of a file.
+
+    Raises:
+        UnreadableSource: It can't be read, or is no Python.
+    """
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError, OSError) as error:
+        raise UnreadableSource(f"{path} can't be read: {error}") from error
+    return [_class(statement) for statement in tree.body if isinstance(statement, ast.ClassDef)]
+
+
+def _class(statement: ast.ClassDef) -> NodeClass:
+    call = next(filter(None, map(_register_call, statement.decorator_list)), None)
+    return NodeClass(
+        statement.name,
+        _literal_name(call) or statement.name,
+        (ast.get_docstring(statement) or "").partition("\n")[0],
+        call is not None,
+        _arguments(call),
+    )
+
+
+def _literal_name(call: ast.Call | None) -> str | None:
+    """Return the name that a class is registered by; None if only running it could tell."""
+    first = call.args[0] if call is not None and call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+
+
+def _register_call(decorator: ast.expr) -> ast.Call | None:
+    if isinstance(decorator, ast.Call):
+        name = decorator.func
+        last = name.attr if isinstance(name, ast.Attribute) else getattr(name, "id", "")
+        if last == "register_node":
+            return decorator
+    return None
+
+
+def _literal(node: ast.expr) -> Any:  # noqa: ANN401
+    """Return the value of a literal, a `Port(…)`, or a list of these; ValueError for others."""
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return tuple(_literal(element) for element in node.elts)
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Port":
+        return Port(
+            *map(_literal, node.args), **{str(k.arg): _literal(k.value) for k in node.keywords}
+        )
+    return ast.literal_eval(node)
+
+
+def _arguments(call: ast.Call | None) -> dict[str, Any] | None:
+    """Return the keyword arguments of a `register_node` call, or None if they are not literal."""
+    if call is None:
+        return {}
+    try:
+        return {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
+    except (TypeError, ValueError):
+        return None

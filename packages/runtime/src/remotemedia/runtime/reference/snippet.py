@@ -1,0 +1,54 @@
+"""A piece of a pipeline file, ready to be pasted: a node with all its settings."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from remotemedia.runtime.reference.config_schema import config_fields
+
+if TYPE_CHECKING:
+    from remotemedia.core.plugin import NodeSpec
+    from remotemedia.runtime.reference.config_schema import ConfigField
+
+__all__ = ["snippet"]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def snippet(spec: NodeSpec, name: str = "") -> str:
+    """Return the TOML of a node of this type, its defaults as comments.
+
+    Args:
+        spec: The node type.
+        name: What a pipeline calls it; the node type's name if empty.
+    """
+    node_id = name or re.sub(r"[^A-Za-z0-9_-]+", "_", spec.name.rpartition(":")[2])[:64]
+    lines = [f"[nodes.{node_id}]", f"type = {_toml(spec.name)}"]
+    return "\n".join([*lines, *map(_setting, config_fields(spec))]) + "\n"
+
+
+def _setting(field: ConfigField) -> str:
+    key = field.name if _BARE.fullmatch(field.name) else _toml(field.name)
+    if field.required:
+        return f"config.{key} = {_toml(field.example)}  # required: {field.type}"
+    if field.default is None:
+        return f"# config.{key} =  # {field.type}"
+    return f"# config.{key} = {_toml(field.default)}"
+
+
+def _toml(value: Any) -> str:  # noqa: ANN401 - a value of JSON
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: "inf", -math.inf: "-inf"}.get(value, "nan")
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        pairs = (f"{_toml(str(k))} = {_toml(v)}" for k, v in value.items() if v is not None)
+        return f"{{ {', '.join(pairs)} }}" if value else "{}"
+    return json.dumps(value)
