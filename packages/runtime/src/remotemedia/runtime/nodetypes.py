@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import near
 from remotemedia.core.plugin import NodeSpec, load_object, registered_nodes
+from remotemedia.core.specs import wrong_spec
 from remotemedia.runtime.interactive import NoSource, notebook_source
 from remotemedia.runtime.node_source import (
     NodeClass,
@@ -25,7 +26,6 @@ from remotemedia.runtime.node_source import (
     registered_in,
 )
 from remotemedia.runtime.plugins.catalog import PACKAGE_OF_TYPE
-from remotemedia.runtime.plugins.specs import wrong_spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,10 +14,11 @@ from remotemedia.runtime.pipeline import EdgeSpec, NodeEntry, Pipeline
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_draft", "read_pipeline"]
+__all__ = ["NODE_KEYS", "read_draft", "read_pipeline"]
 
 _KEYS = ("name", "nodes", "edges", "inputs", "outputs", "extra_paths")
-_NODE_KEYS = ("type", "config", "executor", "on_error", *OPTIONS)
+#: The keys of a node.
+NODE_KEYS = ("type", "config", "executor", "on_error", *OPTIONS)
 _EDGE_KEYS = ("from", "to", "policy", "capacity")
 #: So many lines an edge may take that is written as a table of its own.
 _EDGE_LINES = 5
@@ -113,8 +114,8 @@ class _Reader:
                 self.unusable.add(name)
                 continue
             for key in entry:
-                if key not in _NODE_KEYS:
-                    hint = near(key, _NODE_KEYS)
+                if key not in NODE_KEYS:
+                    hint = near(key, NODE_KEYS)
                     if hint.startswith("known"):
                         hint = f"settings of the node itself go under config.{key}"
                     self.problem((*place, key), f"node {name!r}: unknown key {key!r}; {hint}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from remotemedia.core.errors import PipelineError
@@ -43,7 +45,9 @@ def load_checked(
             entry.executor = "inline"
     runtime = Runtime()
     try:
-        graph = runtime.check(pipeline)
+        # Plugins that print must not get between what programs read.
+        with contextlib.redirect_stdout(sys.stderr):
+            graph = runtime.check(pipeline)
     except PipelineError as error:
         problems += error.problems
     if problems:

@@ -46,7 +46,7 @@ class ConfigField(msgspec.Struct, frozen=True, kw_only=True):
         required: Whether it has to be given.
         default: What it is otherwise, as a value of JSON; null also where it is computed.
         doc: What it means.
-        example: A value to begin with, where one has to be given.
+        example: A value to begin with, where there is no default, or none that can be written.
     """
 
     name: str
@@ -68,7 +68,7 @@ def config_schema(spec: NodeSpec, at: str = "#/definitions") -> tuple[Any, dict[
         return {"type": "object"}, {}
     template = f"{at}/{spec.name}.{{name}}"
     (schema,), components = msgspec.json.schema_components(
-        (spec.config,), schema_hook=lambda _: {}, ref_template=template
+        (spec.config,), schema_hook=_custom, ref_template=template
     )
     for struct in _structs(msgspec.inspect.type_info(spec.config)):
         _add_docs(components.get(struct.__name__, {}), attribute_docs(struct))
@@ -92,7 +92,7 @@ def config_fields(spec: NodeSpec) -> list[ConfigField]:
             required=name in required,
             default=field.get("default"),
             doc=field.get("description", ""),
-            example=_example(field, definitions) if name in required else None,
+            example=_example(field, definitions) if field.get("default") is None else None,
         )
         for name, field in main.get("properties", {}).items()
     ]
@@ -110,12 +110,15 @@ def type_text(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         return " or ".join(dict.fromkeys(type_text(part, definitions) for part in schema["anyOf"]))
     if "enum" in schema:
         return ", ".join(_literal(value) for value in schema["enum"])
-    kind = schema.get("type", "anything")
+    kind = schema.get("type", schema.get("title", "anything"))
     if kind == "array":
         items = schema.get("items") or {}
         text = f"list of {type_text(items, definitions)}" if items else "list"
     else:
         text = _WORDS.get(kind, kind)
+    if schema.get("minLength") == 1:
+        text = f"{text} that is not empty"
+        schema = {key: value for key, value in schema.items() if key != "minLength"}
     bounds = [form.format(schema[key]) for key, form in _BOUNDS.items() if key in schema]
     return f"{text} {', '.join(bounds)}" if bounds else text
 
@@ -164,6 +167,11 @@ def _structs(info: Any) -> Iterator[type[msgspec.Struct]]:  # noqa: ANN401 - wha
             todo += info
         elif isinstance(info, msgspec.Struct):
             todo += [getattr(info, name) for name in info.__struct_fields__]
+
+
+def _custom(kind: type[object]) -> dict[str, Any]:
+    """Return the schema of a type that only Python has."""
+    return {"title": kind.__name__}
 
 
 def _add_docs(schema: dict[str, Any], docs: dict[str, str]) -> None:

@@ -35,7 +35,7 @@ def _setting(field: ConfigField) -> str:
     if field.required:
         return f"config.{key} = {_toml(field.example)}  # required: {field.type}"
     if field.default is None:
-        return f"# config.{key} =  # {field.type}"
+        return f"# config.{key} = {_toml(field.example)}  # not set by default: {field.type}"
     return f"# config.{key} = {_toml(field.default)}"
 
 
