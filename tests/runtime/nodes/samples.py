@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import msgspec
 import numpy as np
 
@@ -376,6 +377,73 @@ class HangsInInitialize(MultiprocessNode):
 class HangsInProcess(MultiprocessNode):
     def process(self, data: RuntimeData) -> None:
         time.sleep(60)
+
+
+def _read_line(fifo: str) -> None:
+    with Path(fifo).open(encoding="utf-8") as file:
+        file.readline()
+
+
+class Held(MultiprocessNode):
+    """Returns what it gets; a name is that of a FIFO, of which it reads a line first."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        if isinstance(data.payload, str):
+            _read_line(data.payload)
+        return data
+
+
+class Repeats(MultiprocessNode):
+    """Says what it gets, and then numbers."""
+
+    def process(self, data: RuntimeData) -> Iterator[RuntimeData]:
+        yield RuntimeData.text(data.payload)
+        for number in range(self.config["times"]):
+            yield RuntimeData.json(number)
+
+
+class Burn(MultiprocessNode):
+    """Uses as many seconds of CPU time as it is told."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        until = time.process_time() + data.payload
+        while time.process_time() < until:
+            pass
+        return data
+
+
+class SlowIn(MultiprocessNode):
+    """Takes its time, but not for items."""
+
+    def initialize(self) -> None:
+        if self.config["when"] == "initialize":
+            time.sleep(self.config["seconds"])
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        return data
+
+    def cleanup(self) -> None:
+        if self.config["when"] == "cleanup":
+            time.sleep(self.config["seconds"])
+
+
+class HeldInLoop(MultiprocessNode):
+    """The same as a coroutine that gives way to others."""
+
+    async def process(self, data: RuntimeData) -> RuntimeData:
+        if isinstance(data.payload, str):
+            await anyio.to_thread.run_sync(_read_line, data.payload)
+        return data
+
+
+class HeldInFinish(MultiprocessNode):
+    """Reads a line of a FIFO after all input."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        return data
+
+    def finish(self) -> None:
+        _read_line(self.config["fifo"])
 
 
 class IgnoresEverything(MultiprocessNode):

@@ -62,6 +62,11 @@ class NodeGroup:
         self.has_dead |= died
         self.notify()
 
+    def kill(self, node_id: str) -> None:
+        """End a node at once, whatever it is doing."""
+        self.running[node_id].kill()
+        self.has_dead = True
+
     def notify(self) -> None:
         """Have everyone look again who is in `until`."""
         self._changed.set()
@@ -95,8 +100,7 @@ class NodeGroup:
                     self._session_id,
                     grace,
                 )
-                self.running[node].kill()
-                self.has_dead = True
+                self.kill(node)
             await self._gone_within(grace + 1.0)
 
     async def _gone_within(self, seconds: float) -> bool:

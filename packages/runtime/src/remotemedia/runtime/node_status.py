@@ -50,9 +50,23 @@ class NodeStatus:
         pid: Its process; None before there is one.
         since: When the state began, in `time.monotonic` seconds.
         message: What it last said about its progress.
+        item: What it has in work, as `port#sequence`, or `finish` after all input; the last one if
+            it died with it; else empty.
+        item_seconds: How long that has been in work, without waiting for room to send.
+        is_waiting: It has something to send, and waits for room.
+        is_stuck: The item takes longer than the node's `item_timeout_secs`.
     """
 
     state: NodeState = NodeState.STARTING
     pid: int | None = None
     since: float = field(default_factory=time.monotonic)
     message: str = ""
+    item: str = ""
+    item_seconds: float = 0.0
+    is_waiting: bool = False
+    is_stuck: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been in this state."""
+        return time.monotonic() - self.since

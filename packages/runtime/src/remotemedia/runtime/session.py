@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 import weakref
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -17,14 +16,13 @@ from remotemedia.core.errors import (
     ReceiveTimeout,
     SessionClosed,
     SessionError,
-    near,
 )
 from remotemedia.runtime.background import Background, EventBox
 from remotemedia.runtime.graph import check_id
-from remotemedia.runtime.monitoring import SessionMetrics, SessionStatus, measure
 from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.runtime import Runtime
 from remotemedia.runtime.supervisor import SessionSupervisor
+from remotemedia.runtime.watched_session import WatchedSession
 from remotemedia.runtime.wiring import wire
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from remotemedia.core.errors import NodeError, ProcessCrashError
-    from remotemedia.runtime.channels.ledger import ChannelStats
     from remotemedia.runtime.config import MultiprocessConfig
     from remotemedia.runtime.ends import Ends, Feed, Tap
     from remotemedia.runtime.node_status import Progress
@@ -44,10 +40,8 @@ __all__ = ["OutputStream", "Session"]
 
 _logger = logging.getLogger(__name__)
 
-State = Literal["new", "initializing", "ready", "running", "closed"]
 
-
-class Session:
+class Session(WatchedSession):
     """A running pipeline. Also an async context manager, under asyncio and trio.
 
     Args:
@@ -72,16 +66,12 @@ class Session:
         wrong = check_id("session id", session_id)
         if wrong:
             raise SessionError(wrong)
-        self.session_id = session_id
         self.pipeline = pipeline
         self._owns_runtime = runtime is None
         self._runtime = Runtime(config) if runtime is None else runtime
-        self._state: State = "new"
-        self._supervisor: SessionSupervisor | None = None
+        super().__init__(session_id, self._runtime.crash_callbacks)
         self._feeds: Ends[Feed] | None = None
         self._taps: Ends[Tap] | None = None
-        self._crash_callbacks = list(self._runtime.crash_callbacks)
-        self._error_callbacks: list[Callable[[NodeError], object]] = []
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
     # ---- life
@@ -251,24 +241,6 @@ class Session:
     send_input = send
     receive_output = receive
 
-    # ---- watching
-
-    def on_process_crash(self, callback: Callable[[ProcessCrashError], object]) -> None:
-        """Have `callback` called, in the runtime's thread, when a node's process crashes."""
-        self._crash_callbacks.append(callback)
-
-    def on_node_error(self, callback: Callable[[NodeError], object]) -> None:
-        """Have `callback` called, in the runtime's thread, when a node skips an item.
-
-        That is when its `process` raises and the pipeline says `on_error="continue"`.
-        """
-        self._error_callbacks.append(callback)
-
-    @property
-    def node_errors(self) -> list[NodeError]:
-        """Errors of items that were skipped: the last hundred, in the order they happened."""
-        return [] if self._supervisor is None else list(self._supervisor.node_errors)
-
     @property
     def inputs(self) -> list[str]:
         """Where the application can send to, as `node.port`."""
@@ -278,35 +250,6 @@ class Session:
     def outputs(self) -> list[str]:
         """Where the application can receive from, as `node.port`."""
         return [] if self._taps is None else self._taps.names
-
-    async def get_status(self) -> SessionStatus:
-        """Return what the session and its nodes are doing."""
-        supervisor = self._supervisor
-        nodes = {} if supervisor is None else dict(supervisor.status)
-        failed = supervisor is not None and supervisor.error is not None
-        return SessionStatus("failed" if failed else self._state, nodes)
-
-    async def get_metrics(self) -> SessionMetrics:
-        """Return what the node processes use."""
-        return measure((await self.get_status()).nodes)
-
-    async def get_channel_stats(self, channel: str) -> ChannelStats:
-        """Return what has happened on a channel.
-
-        Args:
-            channel: `asr_to_s2s`; where two nodes share more than one edge, the second and later
-                ones are `asr.text_to_s2s.input`. The application is called `app`.
-        """
-        links = self._watched.wiring.links
-        if channel not in links:
-            raise SessionError(f"no channel {channel!r}; {near(channel, links)}")
-        link = links[channel]
-        return self._watched.ledger.record(link.index).stats(link, time.monotonic_ns())
-
-    @property
-    def channels(self) -> list[str]:
-        """Names of the channels."""
-        return [*self._watched.wiring.links]
 
     # ---- inside
 
@@ -325,9 +268,7 @@ class Session:
         supervisor = SessionSupervisor(
             self.session_id, graph, wiring, bells, ledger, runtime.executors, runtime.config
         )
-        supervisor.on_crash = self._crash_callbacks
-        supervisor.on_node_error = self._error_callbacks
-        self._supervisor = supervisor
+        self._adopt(supervisor)
         runtime.adopt(supervisor)
         self._finalizer = weakref.finalize(
             self, _abandon, supervisor, runtime.closer() if self._owns_runtime else None
@@ -340,23 +281,9 @@ class Session:
         supervisor.app_bells += [end.bell for end in (*feeds.all(), *taps.all())]
         return supervisor
 
-    @property
-    def _watched(self) -> SessionSupervisor:
-        if self._supervisor is None:
-            raise self._not("initialized", "call initialize() first")
-        return self._supervisor
-
     def _check_open(self) -> None:
         if self._state == "closed":
             raise SessionClosed(f"session {self.session_id!r} was closed while it initialized")
-
-    def _not(self, wanted: str, advice: str) -> SessionError:
-        supervisor = self._supervisor
-        if supervisor is not None and supervisor.error is not None:
-            raise supervisor.fault()
-        if self._state == "closed" or (supervisor is not None and supervisor.is_over):
-            return SessionClosed(f"session {self.session_id!r} is closed")
-        return SessionError(f"session {self.session_id!r} is not {wanted}; {advice}")
 
     @property
     def _open_feeds(self) -> Ends[Feed]:

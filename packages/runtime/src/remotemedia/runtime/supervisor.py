@@ -7,17 +7,21 @@ import logging
 import time
 from collections import deque
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING
 
 from remotemedia.core.errors import (
     InitTimeout,
+    ItemTimeout,
     NodeError,
     ProcessCrashError,
     RemoteMediaError,
     ResourceLimitError,
     SessionClosed,
 )
+from remotemedia.runtime.description import SessionDescription, SessionFile
 from remotemedia.runtime.executors.base import NodeLaunch
+from remotemedia.runtime.item_watch import ItemWatch
 from remotemedia.runtime.node_group import NodeGroup
 from remotemedia.runtime.node_status import NodeState, NodeStatus, Progress
 from remotemedia.runtime.processes import messages as msg
@@ -39,6 +43,7 @@ _logger = logging.getLogger(__name__)
 _STACK_SECS = 1.0
 # Of nodes that skip items; each was reported when it happened.
 _KEPT_ERRORS = 100
+_STATES = tuple(NodeState)
 
 
 class SessionSupervisor:
@@ -66,17 +71,24 @@ class SessionSupervisor:
     ) -> None:
         self.session_id, self.graph, self.wiring = session_id, graph, wiring
         self.config = config
+        self.description = SessionDescription.of(session_id, graph, wiring, ledger)
         self.status = {node: NodeStatus() for node in graph.nodes}
+        self._records = {n: ledger.node(d.record) for n, d in self.description.nodes.items()}
+        for node in self.status:
+            self._note(node)
         self.error: RemoteMediaError | None = None
         self.node_errors: deque[NodeError] = deque(maxlen=_KEPT_ERRORS)
         self.on_crash: list[Callable[[ProcessCrashError], object]] = []
         self.on_node_error: list[Callable[[NodeError], object]] = []
+        self.on_node_stuck: list[Callable[[ItemTimeout], object]] = []
         self.on_progress: Callable[[Progress], object] | None = None
         self.app_bells: list[Bell] = []
+        self._file: SessionFile | None = None
         self._executors = executors
         self.ledger = ledger
         self._bells: Bells | None = bells
         self._nodes = NodeGroup(session_id)
+        self._watches: list[ItemWatch] = []
         self._stopping = False
         self._stopped: asyncio.Future[None] | None = None
         self._ending: asyncio.Future[None] | None = None
@@ -144,6 +156,9 @@ class SessionSupervisor:
             RemoteMediaError: One failed, or took too long; all are gone then.
         """
         launches = self.check()
+        self._file = SessionFile.publish(
+            self.wiring.application.root, self.wiring.session, self.description
+        )
         try:
             for node in self.graph.nodes:
                 self._report(node, NodeState.STARTING, 0.0)
@@ -166,6 +181,16 @@ class SessionSupervisor:
         for node, running in self._nodes.running.items():
             self._set(node, NodeState.RUNNING)
             running.start()
+            if self.graph.nodes[node].options.item_timeout_secs is not None:
+                self._watches.append(
+                    ItemWatch(
+                        node,
+                        self.description.nodes[node],
+                        self._records[node],
+                        running,
+                        partial(self._stuck, node),
+                    )
+                )
 
     async def finished(self) -> None:
         """Return when every node has processed all of its input.
@@ -196,7 +221,14 @@ class SessionSupervisor:
 
     async def _end(self) -> None:
         self._break()
+        for watch in self._watches:
+            watch.stop()
+        for node in self._nodes.alive:
+            if self.status[node].state is not NodeState.FAILED:
+                self._set(node, NodeState.STOPPING)
         await self._nodes.end(self.config.cleanup_grace_period_secs)
+        if self._file is not None:
+            self._file.remove()
         self.ledger.close()
         self._bells = None
 
@@ -205,6 +237,8 @@ class SessionSupervisor:
     def said(self, node_id: str, message: msg.FromNode) -> None:
         """Take a node's message."""
         if isinstance(message, msg.Progress):
+            if self._stopping:
+                return  # it was on its way when the node was asked to stop
             self._report(node_id, NodeState(message.status), message.fraction, message.message)
         elif isinstance(message, msg.Ready):
             self._report(node_id, NodeState.READY, 1.0)
@@ -229,6 +263,7 @@ class SessionSupervisor:
         running = await self._executors[launch.node.executor].launch(launch, self)
         self._nodes.started(node, running)
         self.status[node].pid = running.pid
+        self._note(node)
 
     async def _all_ready(self, launches: list[NodeLaunch]) -> None:
         await self._nodes.launch(map(self._launch, launches))
@@ -258,6 +293,19 @@ class SessionSupervisor:
         self.node_errors.append(error)
         for callback in self.on_node_error:
             _call(callback, error)
+
+    def _stuck(self, node_id: str, error: ItemTimeout, goes_on: bool) -> None:  # noqa: FBT001
+        """Report an item that takes too long; the node is killed if that is wanted, and of use."""
+        if self.is_over:
+            return
+        kills = goes_on and self.graph.nodes[node_id].options.on_item_timeout == "kill"
+        _logger.warning("session %r: %s", self.session_id, error)
+        for callback in self.on_node_stuck:
+            _call(callback, error)
+        if kills:
+            self._set(node_id, NodeState.FAILED, error.summary)
+            self._nodes.kill(node_id)
+            self._fail(error)
 
     def _died(self, error: RemoteMediaError) -> None:
         """Report a node's end; where the session was ending anyway, nobody else would say it."""
@@ -294,6 +342,14 @@ class SessionSupervisor:
         if status.state is not state:
             status.state, status.since = state, time.monotonic()
         status.message = message
+        self._note(node_id)
+
+    def _note(self, node_id: str) -> None:
+        """Write a node's status where others can read it."""
+        status = self.status[node_id]
+        self._records[node_id].put_place(
+            _STATES.index(status.state), status.pid or 0, int(status.since * 1e9)
+        )
 
 
 def _call(callback: Callable[..., object], argument: object) -> None:

@@ -37,6 +37,7 @@ class Wiring:
     """The channels of a session.
 
     Attributes:
+        session: The session's name, unique in its runtime.
         endpoints: What each node's process opens, by node id.
         rooms: The bell of each node that is rung when it may send again.
         application: What the application opens: an outlet for each input, an inlet for each
@@ -45,6 +46,7 @@ class Wiring:
         bells: How many bells there are.
     """
 
+    session: str
     endpoints: dict[str, Endpoint] = field(default_factory=dict)
     rooms: dict[str, int] = field(default_factory=dict)
     application: Endpoint = field(init=False)
@@ -76,7 +78,7 @@ class _Wirer:
     ) -> None:
         self.graph, self.config, self.session = graph, config, session
         self.root, self.prefix = root, prefix
-        self.result = Wiring()
+        self.result = Wiring(session)
         self.data_bells = {node: self.bell() for node in graph.nodes}
         self.result.rooms = {node: self.bell() for node in graph.nodes}
 

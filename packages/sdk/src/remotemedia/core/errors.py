@@ -20,6 +20,7 @@ __all__ = [
     "DataError",
     "EndOfStream",
     "InitTimeout",
+    "ItemTimeout",
     "LoanError",
     "NodeError",
     "PipelineError",
@@ -293,6 +294,34 @@ class InitTimeout(RemoteMediaError):
             "raise 'init_timeout_secs' or see what it waits for"
         )
         super().__init__(f"{text}:\n{stack.rstrip()}" if stack else text)
+
+
+class ItemTimeout(RemoteMediaError):
+    """A node has worked on one item for longer than its `item_timeout_secs`.
+
+    Attributes:
+        node_id: The node.
+        item: The identity of the item (`port#sequence`), or `finish` after all input.
+        seconds: How long it has been in work, without waiting for room to send.
+        limit: The limit that was exceeded.
+        stack: The Python stacks of the node's process; empty if it got done meanwhile.
+    """
+
+    def __init__(
+        self, node_id: str, item: str, seconds: float, limit: float, stack: str = ""
+    ) -> None:
+        self.node_id, self.item, self.stack = node_id, item, stack
+        self.seconds, self.limit = seconds, limit
+        text = (
+            f"Node '{node_id}' has worked on {item} for {seconds:.3g}s, over its limit of "
+            f"{limit:g}s; raise 'item_timeout_secs' or see where it is"
+        )
+        super().__init__(f"{text}:\n{stack.rstrip()}" if stack else text)
+
+    @property
+    def summary(self) -> str:
+        """The message without the stacks."""
+        return str(self.args[0]).partition("\n")[0].rstrip(":")
 
 
 class ProcessCrashError(RemoteMediaError):

@@ -59,11 +59,12 @@ class Ledger:
 
     Args:
         fd: A memfd made by `create`; owned from here on. `close` closes it; the mapping stays.
+        access: `mmap.ACCESS_READ` for whoever only watches.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, access: int = mmap.ACCESS_WRITE) -> None:
         self.fd = fd
-        self._map = mmap.mmap(fd, os.fstat(fd).st_size)
+        self._map = mmap.mmap(fd, os.fstat(fd).st_size, access=access)
         self.words = memoryview(self._map).cast("Q")
 
     @classmethod
@@ -143,6 +144,20 @@ class Record:
         return self._words[_RECEIVED] + self._words[_DROPPED]
 
     @property
+    def sent(self) -> int:
+        """Messages that were sent."""
+        return self._words[_SENT]
+
+    @property
+    def received(self) -> int:
+        """Messages that were received."""
+        return self._words[_RECEIVED]
+
+    def occupancy(self, capacity: int) -> int:
+        """Return how many messages wait to be received, of those that the link has room for."""
+        return min(max(self._words[_SENT] - self.taken, 0), capacity)
+
+    @property
     def returned_bytes(self) -> int:
         """Bytes of shared memory that the consumer no longer holds."""
         return self._words[_RETURNED_BYTES]
@@ -159,7 +174,7 @@ class Record:
             message_count=received,
             bytes_transferred=words[_RECEIVED_BYTES],
             sent=sent,
-            current_occupancy=min(max(sent - received - gaps, 0), link.capacity),
+            current_occupancy=self.occupancy(link.capacity),
             capacity=link.capacity,
             dropped=gaps + words[_SKIPPED],
             blocked_seconds=blocked / 1e9,

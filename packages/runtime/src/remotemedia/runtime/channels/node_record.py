@@ -1,7 +1,8 @@
 """NodeRecord: what a node tells of its work in the ledger, for whoever watches.
 
-The node's process is its only writer. It costs a few stores for each item, and no message: what a
-node is doing can be read also while it computes, hangs, or after it has died.
+The node's process writes it, but for its state, which is the application's word. It costs a few
+stores for each item, and no message: what a node is doing can be read also while it computes, when
+it hangs, and after it has died.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["NodeRecord", "NodeWork", "WorkItem"]
 
 _IN, _OUT, _SKIPPED, _BUSY_NS = 0, 1, 2, 3
 _LINK, _SEQUENCE, _START, _WAITING_SINCE = 4, 5, 6, 7
+_STATE, _PID, _SINCE = 16, 17, 18  # another writer, another cache line
 _PROCESSING = 32
 _NO_LINK = (1 << 64) - 1
 _LOOKS = 10
@@ -29,7 +31,7 @@ class WorkItem(msgspec.Struct, frozen=True):
     """What a node has in work.
 
     Attributes:
-        number: How many items the node had begun with this one: it tells two items apart.
+        number: How many items the node had begun with this one.
         link: Index of the edge that it came by; None for `finish`, after all input.
         sequence: Its number on that edge.
         seconds: How long it has been in work, without the time that the node waited for room to
@@ -42,6 +44,11 @@ class WorkItem(msgspec.Struct, frozen=True):
     sequence: int
     seconds: float
     is_waiting: bool
+
+    @property
+    def identity(self) -> tuple[int, int | None]:
+        """What tells it from all other items of the node."""
+        return self.number, self.link
 
 
 class NodeWork(msgspec.Struct, frozen=True):
@@ -127,10 +134,26 @@ class NodeRecord:
             words[_START] += ns
         words[_WAITING_SINCE] = 0
 
+    # ---- the application, which alone knows of the process
+
+    def put_place(self, state: int, pid: int, since_ns: int) -> None:
+        """Note the node's state by number, its process (0 for none), and since when."""
+        words = self._words
+        words[_STATE], words[_PID], words[_SINCE] = state, pid, since_ns
+
     # ---- whoever watches
 
-    def item(self) -> WorkItem | None:
-        """Return what is in work."""
+    def place(self) -> tuple[int, int, int]:
+        """Return what `put_place` has noted."""
+        words = self._words
+        return words[_STATE], words[_PID], words[_SINCE]
+
+    def item(self, until_ns: int | None = None) -> WorkItem | None:
+        """Return what is in work.
+
+        Args:
+            until_ns: When the node ended, where it did; else it goes on.
+        """
         words = self._words
         for _ in range(_LOOKS):  # the node goes on meanwhile: what is read has to be of one item
             start, number = words[_START], words[_IN]
@@ -139,7 +162,7 @@ class NodeRecord:
                 break
         if not start:
             return None
-        until = waiting or time.monotonic_ns()
+        until = waiting or until_ns or time.monotonic_ns()
         return WorkItem(
             number,
             None if link == _NO_LINK else link,
