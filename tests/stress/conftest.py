@@ -1,0 +1,31 @@
+"""Seeds: one that is always the same, and a new one for each run; both are in the tests' names."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+_TEST_SECS = 60
+# To see a failure again: REMOTEMEDIA_STRESS_SEED=<the seed in the test's name>
+_NEW_SEED = int(os.environ.get("REMOTEMEDIA_STRESS_SEED", secrets.randbelow(1_000_000)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_TEST_SECS))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for name, seeds in (("seed", [_NEW_SEED]), ("each_seed", [1, _NEW_SEED])):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, seeds, ids=lambda seed: f"seed={seed}")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
