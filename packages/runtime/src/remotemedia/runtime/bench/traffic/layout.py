@@ -146,7 +146,7 @@ class Layout(msgspec.Struct, frozen=True):
 
     def lossless_routes(self, node: str) -> list[tuple[str, ...]]:
         """Return the routes by which everything has to arrive at a node, without the node."""
-        routes = []
+        routes: list[tuple[str, ...]] = []
         for edge in self.edges:
             if edge.target == node and not self.loses(edge):
                 if edge.source in (*self.origins, APPLICATION):
@@ -192,7 +192,8 @@ def _sources(dice: random.Random, routes: dict[str, int], unheard: set[str]) -> 
     candidates = sorted(routes, key=lambda name: (name not in unheard, dice.random()))
     if dice.random() < 0.3:
         dice.shuffle(candidates)
-    wanted, chosen, total = dice.choice(_FAN_IN), [], 0
+    chosen: list[str] = []
+    wanted, total = dice.choice(_FAN_IN), 0
     for name in candidates:
         if len(chosen) < wanted and total + routes[name] <= _ROUTES_AT_MOST:
             chosen.append(name)

@@ -97,7 +97,7 @@ class Carrier(MultiprocessNode):
 
     def work_secs(self) -> float:
         """Return how long it takes for this one."""
-        return self.config["work_us"] * self.random.random() / 1e6
+        return float(self.config["work_us"] * self.random.random() / 1e6)
 
     def onward(self, data: RuntimeData, label: Label) -> RuntimeData:
         """Return it as it leaves."""
