@@ -173,8 +173,9 @@ class Outlet:
             writer.send(message)
         lent, _ = loan.hand_over()
         sample = lent.take()
-        copy_to(sample.payload_ptr, message.head(first.sequence, time.monotonic_ns()))
-        first.publish(sample, message.size)
+        if first.admits(message.size):
+            copy_to(sample.payload_ptr, message.head(first.sequence, time.monotonic_ns()))
+            first.publish(sample, message.size)
         return []
 
     def _too_large(self, size: int) -> ChannelFullError:

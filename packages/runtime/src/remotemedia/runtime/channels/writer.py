@@ -97,11 +97,17 @@ class Writer:
             self._pages.touch(sample.payload_ptr, nbytes)
         return sample
 
+    def admits(self, nbytes: int) -> bool:
+        """Say whether a message is to be sent; else it is counted as dropped for want of room."""
+        if self._skips and not self.consumers[0].has_room(nbytes):
+            self.consumers[0].record.skipped()  # alone in its channel: see `Channel`
+            return False
+        return True
+
     def send(self, message: Message) -> None:
         """Write a message and send it, unless it is to be dropped for want of room."""
         size = message.size
-        if self._skips and not self.consumers[0].has_room(size):
-            self.consumers[0].record.skipped()  # alone in its channel: see `Channel`
+        if not self.admits(size):
             return
         sample = self.take(size)
         write(sample.payload_ptr, message, message.head(self.sequence, time.monotonic_ns()))
