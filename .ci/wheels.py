@@ -1,11 +1,12 @@
 """Build every package of this repository once, or check that what was built is current.
 
-python .ci/wheels.py build DIR   wheels of packages/*, examples/* and tests/third_party/*
+python .ci/wheels.py build DIR   wheels of packages/*, examples/*, tests/third_party/*, and apart/*
 python .ci/wheels.py check DIR   exit 1, and say what to do, if wheels are missing or stale
 
-Beside the wheels, DIR gets two files for the test environments: `constraints.txt` binds our names
+Beside the wheels, DIR gets files for the test environments: `constraints.txt` binds our names
 to these very wheels (an index is never asked for them), `plugins.txt` lists the packages of
-examples and tests/third_party.
+examples and tests/third_party. Those of tests/third_party/apart are listed in `apart.txt`: they
+can't share an environment.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ GENERATED = {".venv", "build", "__pycache__"}
 FOLDERS = {
     "constraints.txt": ("packages",),
     "plugins.txt": ("examples", "tests/third_party"),
+    "apart.txt": ("tests/third_party/apart",),
 }
 
 

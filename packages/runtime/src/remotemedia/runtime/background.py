@@ -103,6 +103,27 @@ class Background:
         self._submitted.add(future)  # a loop alone does not keep its tasks alive
         future.add_done_callback(self._submitted.discard)
 
+    def wait(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine in the runtime's thread and block until it has ended.
+
+        An exception in the caller's thread, as Ctrl-C raises one, cancels it.
+        """
+        ended = threading.Event()
+
+        async def run() -> _T:
+            try:
+                return await coroutine
+            finally:
+                ended.set()
+
+        future = asyncio.run_coroutine_threadsafe(run(), self.loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            ended.wait()
+            raise
+
     async def call(
         self,
         coroutine: Coroutine[Any, Any, _T],

@@ -37,6 +37,7 @@ _PYTHON_KEYS = {
     "venv_path": "venv_path",
     "extra_paths": "extra_paths",
     "preload": "preload",
+    "environments_dir": "environments_dir",
 }
 
 
@@ -58,6 +59,8 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         venv_path: A virtual environment whose interpreter runs them instead.
         extra_paths: Directories where node modules are looked for.
         preload: Modules that are imported once for all nodes, before they start.
+        environments_dir: Where environments are kept that the runtime makes for nodes;
+            `remotemedia/environments` in the user's cache directory if None.
     """
 
     max_processes_per_session: int | None = 10
@@ -71,6 +74,7 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     venv_path: str | os.PathLike[str] | None = None
     extra_paths: tuple[str | os.PathLike[str], ...] = ()
     preload: tuple[str, ...] = ()
+    environments_dir: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         for key in self.__struct_fields__:
@@ -163,7 +167,7 @@ def _checked(key: str, value: Any, source: str) -> Any:  # noqa: ANN401
         if not isinstance(value, (list, tuple)) or not all(map(_is_path, value)):
             raise ConfigError(source, key, f"must be a list of paths, not {value!r:.60}")
         return tuple(value)
-    if key in ("venv_path", "python_executable"):
+    if key in ("venv_path", "python_executable", "environments_dir"):
         if not (value is None or _is_path(value)):
             raise ConfigError(source, key, f"must be a path, not {value!r:.60}")
         return value
@@ -198,8 +202,9 @@ def _from_file(path: Path) -> dict[str, Any]:
             )
         values[_PYTHON_KEYS[key]] = value
     base = path.parent
-    if isinstance(values.get("venv_path"), str):
-        values["venv_path"] = base / values["venv_path"]
+    for key in ("venv_path", "environments_dir"):
+        if isinstance(values.get(key), str):
+            values[key] = base / values[key]
     if isinstance(values.get("extra_paths"), list):
         values["extra_paths"] = [
             base / entry if isinstance(entry, str) else entry for entry in values["extra_paths"]

@@ -7,19 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from remotemedia.core.config import check_config
 from remotemedia.core.errors import PipelineError, near
 from remotemedia.core.ports import match_port
 from remotemedia.runtime.channels.plan import MAX_CAPACITY, POLICIES, Policy
 from remotemedia.runtime.cycles import cycles, reachability
+from remotemedia.runtime.environments.locating import Locator
+from remotemedia.runtime.environments.placement import EnvironmentsNeeded
+from remotemedia.runtime.environments.request import InvalidRequest
 from remotemedia.runtime.node_options import check_options
-from remotemedia.runtime.nodetypes import UnknownNodeType, resolve_type, type_of_class
+from remotemedia.runtime.nodetypes import UnknownNodeType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from remotemedia.core.ports import Port
     from remotemedia.runtime.config import MultiprocessConfig
+    from remotemedia.runtime.environments.environment import Environment
+    from remotemedia.runtime.environments.placement import Placement
     from remotemedia.runtime.executors.base import Executor
     from remotemedia.runtime.node_options import NodeOptions
     from remotemedia.runtime.nodetypes import NodeType
@@ -63,6 +67,7 @@ class GraphNode:
         executor: Which executor runs it.
         on_error: What an exception in `process` does.
         options: What is said of its process.
+        environment: Where its process runs; None for the application's own environment.
     """
 
     id: str
@@ -71,6 +76,7 @@ class GraphNode:
     executor: str
     on_error: Literal["stop", "continue"]
     options: NodeOptions
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,7 @@ def resolve(
     catalog: Catalog,
     config: MultiprocessConfig,
     executors: Mapping[str, Executor],
+    placements: Mapping[str, Placement] | None = None,
 ) -> Graph:
     """Check a pipeline and return its graph.
 
@@ -124,11 +131,13 @@ def resolve(
         catalog: What is installed.
         config: Defaults of edges, and where else to look for nodes.
         executors: The executors that there are, by name.
+        placements: Where the nodes run that ask for an environment of their own.
 
     Raises:
         PipelineError: With every mistake there is, each with its place where it came from a file.
+        EnvironmentsNeeded: There is no mistake that can be found without placements.
     """
-    return _Resolver(pipeline, catalog, config, executors).graph()
+    return _Resolver(pipeline, catalog, config, executors, placements or {}).graph()
 
 
 class _Resolver:
@@ -138,12 +147,14 @@ class _Resolver:
         catalog: Catalog,
         config: MultiprocessConfig,
         executors: Mapping[str, Executor],
+        placements: Mapping[str, Placement],
     ) -> None:
         self.pipeline, self.catalog, self.config = pipeline, catalog, config
         self.executors = executors
         self.problems: list[str] = []
         self.types: dict[str, NodeType] = {}
         self.paths = [*map(Path, config.extra_paths), *pipeline.extra_paths]
+        self.locator = Locator(catalog, self.paths, pipeline.directory, placements)
 
     def problem(self, place: tuple[str, ...], text: str) -> None:
         places = self.pipeline.places
@@ -153,6 +164,9 @@ class _Resolver:
         self.problems.append(f"{where}: {text}" if where else text)
 
     def graph(self) -> Graph:
+        for path in dict.fromkeys(self.paths):
+            if not path.is_dir():
+                self.problem(("extra_paths",), f"extra_paths: {path} is no directory")
         nodes = {entry.id: self.node(entry) for entry in self.pipeline.nodes.values()}
         if not nodes:
             self.problem((), "the pipeline has no nodes; add one with [nodes.NAME] or add_node()")
@@ -162,6 +176,8 @@ class _Resolver:
         outputs = self.outputs(edges)
         if self.problems:
             raise PipelineError(self.problems)
+        if self.locator.wishes:
+            raise EnvironmentsNeeded(self.locator.wishes)
         known = {name: node for name, node in nodes.items() if node is not None}
         return Graph(self.pipeline.name, known, edges, inputs, outputs)
 
@@ -172,35 +188,37 @@ class _Resolver:
         wrong = check_id("node id", entry.id)
         if wrong:
             self.problem(place, wrong)
-        for path in self.paths:
-            if not path.is_dir():
-                text = f"extra_paths: {path} is no directory"
-                if text not in "\n".join(self.problems):
-                    self.problem(("extra_paths",), text)
-        try:
-            node_type = (
-                resolve_type(entry.type, self.catalog, self.paths, self.pipeline.directory)
-                if isinstance(entry.type, str)
-                else type_of_class(entry.type)
-            )
-        except UnknownNodeType as error:
-            self.problem((*place, "type"), f"node {entry.id!r}: {error}")
-            return None
-        self.types[entry.id] = node_type
         if entry.on_error not in ("stop", "continue"):
             text = f"on_error is 'stop' or 'continue', not {entry.on_error!r}"
             self.problem((*place, "on_error"), f"node {entry.id!r}: {text}")
         if entry.executor not in self.executors:
             text = f"unknown executor {entry.executor!r}; {near(entry.executor, self.executors)}"
             self.problem((*place, "executor"), f"node {entry.id!r}: {text}")
-        paths = tuple(dict.fromkeys((*node_type.paths, *(str(p.resolve()) for p in self.paths))))
+        options = self.node_options(entry)
+        executor = self.executors.get(entry.executor)
+        able = executor is not None and "requirements" in executor.node_options
+        try:
+            found = self.locator.locate(entry, options, able=able)
+        except UnknownNodeType as error:
+            self.problem((*place, "type"), f"node {entry.id!r}: {error}")
+            return None
+        except InvalidRequest as error:
+            self.problem((*place, error.key), f"node {entry.id!r}: {error}")
+            return None
+        if found is None:
+            return None  # its environment has to be asked first
+        self.types[entry.id] = found.type
+        for mistake in found.mistakes:
+            at = (*place, "config", mistake.key) if mistake.key else (*place, "config")
+            self.problem(at, f"node {entry.id!r}: {mistake.text}")
         return GraphNode(
             entry.id,
-            replace(node_type, paths=paths),
-            self.node_config(entry, node_type),
+            found.type,
+            found.config,
             entry.executor,
             "continue" if entry.on_error == "continue" else "stop",
-            self.node_options(entry),
+            options,
+            found.environment,
         )
 
     def node_options(self, entry: NodeEntry) -> NodeOptions:
@@ -216,15 +234,6 @@ class _Resolver:
         for key, text in problems.items():
             self.problem(("nodes", entry.id, key), f"node {entry.id!r}: {text}")
         return options
-
-    def node_config(self, entry: NodeEntry, node_type: NodeType) -> dict[str, Any]:
-        """Check a node's config, and return it as plain values."""
-        place = ("nodes", entry.id, "config")
-        plain, mistakes = check_config(entry.config, node_type.spec.config)
-        for mistake in mistakes:
-            at = (*place, mistake.key) if mistake.key else place
-            self.problem(at, f"node {entry.id!r}: {mistake.text}")
-        return plain
 
     # ---- edges
 

@@ -14,7 +14,14 @@ from remotemedia.core.errors import near
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["OPTIONS", "PATH_OPTIONS", "NodeOptions", "WrittenOptions", "check_options"]
+__all__ = [
+    "OPTIONS",
+    "PATH_OPTIONS",
+    "NodeOptions",
+    "WrittenOptions",
+    "anchor_environment",
+    "check_options",
+]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)I?B?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -32,6 +39,9 @@ class WrittenOptions(TypedDict, total=False):
     nice: int
     item_timeout_secs: float
     on_item_timeout: Literal["report", "kill"]
+    python: str | os.PathLike[str]
+    venv_path: str | os.PathLike[str]
+    requirements: Sequence[str]
 
 
 class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +55,10 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
         nice: Its niceness, from -20 (first in line) to 19; the application's if None.
         item_timeout_secs: Seconds that it may work on one item; None for no limit.
         on_item_timeout: What happens when it takes longer: it is reported, or killed.
+        python: A version, as `3.12`, or the interpreter that it runs in.
+        venv_path: The virtual environment that it runs in.
+        requirements: What the runtime makes an environment of for it; empty for none, whatever
+            its type asks for.
     """
 
     max_memory: int | None = None
@@ -54,12 +68,15 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     nice: int | None = None
     item_timeout_secs: float | None = None
     on_item_timeout: Literal["report", "kill"] = "report"
+    python: str | None = None
+    venv_path: str | None = None
+    requirements: tuple[str, ...] | None = None
 
 
 #: The keys of a node in a pipeline that are options of its process.
 OPTIONS = NodeOptions.__struct_fields__
 #: Those that are paths; in a pipeline file, relative to the file.
-PATH_OPTIONS = ("working_directory",)
+PATH_OPTIONS = ("working_directory", "venv_path")
 
 
 def check_options(written: Mapping[str, Any]) -> tuple[NodeOptions, dict[str, str]]:
@@ -83,6 +100,24 @@ def check_options(written: Mapping[str, Any]) -> tuple[NodeOptions, dict[str, st
         except ValueError as error:
             problems[key] = f"{key} {error}"
     return NodeOptions(**checked), problems
+
+
+def anchor_environment(written: dict[str, Any], base: Path) -> None:
+    """Have the paths in `python` and `requirements` no longer depend on the working directory.
+
+    Args:
+        written: The options of a node as they were written down; changed.
+        base: What relative paths are relative to.
+    """
+    python, requirements = written.get("python"), written.get("requirements")
+    if isinstance(python, str) and "/" in python:
+        written["python"] = str(base / Path(python).expanduser())
+    if isinstance(requirements, (list, tuple)) and requirements:
+        from remotemedia.runtime.environments.requirements import anchored
+
+        written["requirements"] = [
+            anchored(text, base) if isinstance(text, str) else text for text in requirements
+        ]
 
 
 def _memory(value: object) -> int:
@@ -116,6 +151,24 @@ def _directory(value: object) -> Path:
     if not os.access(path, os.X_OK):
         raise ValueError(f"{str(path)!r} can't be entered: permission denied")
     return path
+
+
+def _python(value: object) -> str:
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError(f'must be a version as "3.12", or an interpreter, not {value!r:.60}')
+    return str(os.fspath(value))
+
+
+def _venv(value: object) -> str:
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError(f"must be a path, not {value!r:.60}")
+    return str(Path(os.fspath(value)).absolute())
+
+
+def _requirements(value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(entry, str) for entry in value):
+        raise ValueError(f'must be a list as ["acme-denoise==1.2"], not {value!r:.60}')
+    return tuple(value)
 
 
 def _cores(value: object) -> tuple[int, ...]:
@@ -179,4 +232,7 @@ _CHECKS: dict[str, Callable[[object], object]] = {
     "nice": _niceness,
     "item_timeout_secs": _seconds,
     "on_item_timeout": _on_item_timeout,
+    "python": _python,
+    "venv_path": _venv,
+    "requirements": _requirements,
 }

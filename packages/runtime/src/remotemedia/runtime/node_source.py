@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,16 @@ class NodeClass:
         type_name: The node type that it is registered as; its name if it is not.
         doc: The first line of its docstring.
         registered: Whether it is decorated with `register_node`.
-        arguments: The keyword arguments of `register_node`; None if only running it could tell.
+        arguments: Those keyword arguments of `register_node` that are literal.
+        complete: Whether these are all; else only running it could tell the others.
     """
 
     class_name: str
     type_name: str
     doc: str
     registered: bool
-    arguments: dict[str, Any] | None
+    arguments: dict[str, Any]
+    complete: bool
 
 
 def modules_in(directories: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -78,12 +81,14 @@ def classes_in(path: Path) -> list[NodeClass]:
 
 def _class(statement: ast.ClassDef) -> NodeClass:
     call = next(filter(None, map(_register_call, statement.decorator_list)), None)
+    arguments = _arguments(call)
     return NodeClass(
         statement.name,
         _literal_name(call) or statement.name,
         (ast.get_docstring(statement) or "").partition("\n")[0],
         call is not None,
-        _arguments(call),
+        arguments,
+        call is None or len(arguments) == len(call.keywords),
     )
 
 
@@ -113,11 +118,10 @@ def _literal(node: ast.expr) -> Any:  # noqa: ANN401
     return ast.literal_eval(node)
 
 
-def _arguments(call: ast.Call | None) -> dict[str, Any] | None:
-    """Return the keyword arguments of a `register_node` call, or None if they are not literal."""
-    if call is None:
-        return {}
-    try:
-        return {str(keyword.arg): _literal(keyword.value) for keyword in call.keywords}
-    except (TypeError, ValueError):
-        return None
+def _arguments(call: ast.Call | None) -> dict[str, Any]:
+    """Return those keyword arguments of a `register_node` call that are literal."""
+    literal = {}
+    for keyword in call.keywords if call is not None else ():
+        with contextlib.suppress(TypeError, ValueError):
+            literal[str(keyword.arg)] = _literal(keyword.value)
+    return literal

@@ -30,7 +30,8 @@ class Progress(msgspec.Struct, frozen=True):
 
     Attributes:
         node_id: The node.
-        status: `starting`, `loading`, `connecting`, `ready` or `failed`.
+        status: `preparing` while an environment is made for it, then `starting`, `loading`,
+            `connecting`, `ready` or `failed`.
         progress: From 0 to 1.
         message: What is being done, in a few words.
     """

@@ -46,12 +46,22 @@ class NodeType:
         source: File of the class's module where that may not be importable by name, else empty.
         paths: Directories that its process needs to import it.
         script: Source of a module that defines it, where no file does; see `interactive`.
+        config_name: Its config struct, as `"module:Class"`, where that can't be imported here.
+        complete: Whether ports and config are known; else only running its module can tell them.
     """
 
     spec: NodeSpec
     source: str = ""
     paths: tuple[str, ...] = ()
     script: str = ""
+    config_name: str = ""
+    complete: bool = True
+
+    @property
+    def config_target(self) -> str:
+        """Its config struct, as `"module:Class"`; empty where it declares none."""
+        struct = self.spec.config
+        return self.config_name if struct is None else f"{struct.__module__}:{struct.__qualname__}"
 
 
 class UnknownNodeType(LookupError):
@@ -59,7 +69,12 @@ class UnknownNodeType(LookupError):
 
 
 def resolve_type(
-    name: str, catalog: Catalog, extra_paths: Sequence[Path], directory: Path = _HERE
+    name: str,
+    catalog: Catalog,
+    extra_paths: Sequence[Path],
+    directory: Path = _HERE,
+    *,
+    run: bool = True,
 ) -> NodeType:
     """Find out what a node type means.
 
@@ -68,12 +83,14 @@ def resolve_type(
         catalog: What is installed.
         extra_paths: Directories with node modules.
         directory: Where the path of a file begins.
+        run: Run the module of a source file if nothing else can tell what the type is; if not,
+            the type may be incomplete.
 
     Raises:
         UnknownNodeType: Nothing has this name.
     """
     if ":" in name:
-        return _class_in_module(name, extra_paths, directory)
+        return _class_in_module(name, extra_paths, directory, run=run)
     registered = registered_nodes().get(name)
     if registered is not None:
         return _of_spec(registered)
@@ -85,7 +102,7 @@ def resolve_type(
             "'module:Class'"
         )
     if local:
-        return _from_source(*local[0])
+        return _from_source(*local[0], run=run)
     installed = catalog.nodes.get(name)
     if installed is not None:
         return NodeType(installed.spec)
@@ -187,7 +204,9 @@ def file_of(written: str, extra_paths: Sequence[Path], directory: Path) -> Path 
     return next((path.resolve() for path in candidates if path.is_file()), None)
 
 
-def _class_in_module(name: str, extra_paths: Sequence[Path], directory: Path) -> NodeType:
+def _class_in_module(
+    name: str, extra_paths: Sequence[Path], directory: Path, *, run: bool
+) -> NodeType:
     module, _, class_name = name.rpartition(":")
     if not (module and class_name):
         raise UnknownNodeType(f"node type {name!r} must be 'module:Class'")
@@ -196,12 +215,12 @@ def _class_in_module(name: str, extra_paths: Sequence[Path], directory: Path) ->
         if path is None:
             places = ", ".join(str(base.resolve()) for base in (directory, *extra_paths))
             raise UnknownNodeType(f"node type {name!r}: no file {module} in {places}")
-        return _named_class(name, class_name, path, path.stem)
+        return _named_class(name, class_name, path, path.stem, run=run)
     relative = Path(*module.split("."))
     for base in extra_paths:
         for path in (base / relative.with_suffix(".py"), base / relative / "__init__.py"):
             if path.is_file():
-                return _named_class(name, class_name, path, module)
+                return _named_class(name, class_name, path, module, run=run)
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
@@ -217,11 +236,11 @@ def _class_in_module(name: str, extra_paths: Sequence[Path], directory: Path) ->
             f"node type {name!r}: no module {module!r}; install it, or put its directory into "
             f"extra_paths ({where})"
         )
-    return _named_class(name, class_name, Path(spec.origin), module, installed=True)
+    return _named_class(name, class_name, Path(spec.origin), module, run=run, installed=True)
 
 
 def _named_class(
-    name: str, class_name: str, path: Path, module: str, *, installed: bool = False
+    name: str, class_name: str, path: Path, module: str, *, run: bool, installed: bool = False
 ) -> NodeType:
     try:
         classes = {found.class_name: found for found in classes_in(path)}
@@ -233,13 +252,15 @@ def _named_class(
             f"node type {name!r}: {path.name} has no class {class_name!r}; "
             f"{near(class_name, classes)}"
         )
-    return _from_source(found, path, module, installed=installed)
+    return _from_source(found, path, module, run=run, installed=installed)
 
 
-def _from_source(found: NodeClass, path: Path, module: str, *, installed: bool = False) -> NodeType:
+def _from_source(
+    found: NodeClass, path: Path, module: str, *, run: bool = True, installed: bool = False
+) -> NodeType:
     root = path.parents[module.count(".") + (path.name == "__init__.py")]
     paths = () if installed else (str(root.resolve()),)
-    if found.arguments is None:  # ports or config that only running the module can tell
+    if run and not found.complete:  # ports or config that only running the module can tell
         sys.path[:0] = [entry for entry in paths if entry not in sys.path]
         try:
             target = load_object(f"{module}:{found.class_name}")
@@ -259,4 +280,5 @@ def _from_source(found: NodeClass, path: Path, module: str, *, installed: bool =
         except TypeError as error:
             raise UnknownNodeType(f"{path}: register_node({found.type_name!r}): {error}") from error
         _check(spec)
-    return NodeType(spec, source=str(path.resolve()), paths=paths)
+    source = str(path.resolve())
+    return NodeType(spec, source=source, paths=paths, complete=run or found.complete)

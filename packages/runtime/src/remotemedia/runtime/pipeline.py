@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from remotemedia.core.errors import PipelineError, near
-from remotemedia.runtime.node_options import OPTIONS
+from remotemedia.runtime.node_options import OPTIONS, anchor_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +127,9 @@ class Pipeline:
             raise PipelineError([f"node {id!r} is there already; give the second another id"])
         given = {} if config is None else config
         plain = dict(given) if isinstance(given, Mapping) else given  # checked with all the rest
-        self.nodes[id] = NodeEntry(id, type, plain, executor, on_error, dict(options))
+        written = dict(options)
+        anchor_environment(written, Path.cwd())
+        self.nodes[id] = NodeEntry(id, type, plain, executor, on_error, written)
         return self
 
     def with_executor(self, name: str) -> Pipeline:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import ConfigError, PipelineError, near
 from remotemedia.runtime.config import parse_toml, read_text
-from remotemedia.runtime.node_options import OPTIONS, PATH_OPTIONS
+from remotemedia.runtime.node_options import OPTIONS, PATH_OPTIONS, anchor_environment
 from remotemedia.runtime.pipeline import EdgeSpec, NodeEntry, Pipeline
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class _Reader:
         for key in PATH_OPTIONS:
             if isinstance(written.get(key), str):
                 written[key] = self.path.parent / written[key]
+        anchor_environment(written, self.path.parent.absolute())
         return written
 
     def edges(self, pipeline: Pipeline) -> None:

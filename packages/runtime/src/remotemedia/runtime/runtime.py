@@ -13,6 +13,8 @@ import anyio.to_thread
 from remotemedia.core.errors import BrokenPluginsError, SessionClosed
 from remotemedia.runtime.background import Background
 from remotemedia.runtime.config import MultiprocessConfig, load_config
+from remotemedia.runtime.environments.placement import EnvironmentsNeeded, Places
+from remotemedia.runtime.environments.store import Store
 from remotemedia.runtime.executors.inline import InlineExecutor
 from remotemedia.runtime.executors.multiprocess import MultiprocessExecutor
 from remotemedia.runtime.graph import resolve
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from remotemedia.core.errors import ProcessCrashError
     from remotemedia.runtime.channels.space import Space
+    from remotemedia.runtime.environments.placement import Placement, Wish
     from remotemedia.runtime.executors.base import Executor
     from remotemedia.runtime.graph import Graph
     from remotemedia.runtime.node_status import Progress
@@ -62,7 +65,7 @@ class Runtime:
             "inline": InlineExecutor(),
         }
         self._on_crash: list[Callable[[ProcessCrashError], object]] = []
-        self._state = _State(self._executors)
+        self._state = _State(self._executors, self._places())
         self._catalog: Catalog | None = None
 
     def register_executor(self, name: str, executor: Executor) -> Runtime:
@@ -72,6 +75,7 @@ class Runtime:
                 executor.config = self.config
             else:  # the quick start configures the runtime through its executor
                 self.config = executor.config
+                self._state.places = self._places()
         self._executors[name] = executor
         return self
 
@@ -136,14 +140,58 @@ class Runtime:
         """What `on_process_crash` was given."""
         return self._on_crash
 
-    def check(self, pipeline: Pipeline) -> Graph:
-        """Check a pipeline without starting anything.
+    def check(
+        self,
+        pipeline: Pipeline,
+        progress_callback: Callable[[Progress], object] | None = None,
+    ) -> Graph:
+        """Check a pipeline without starting any of its nodes.
+
+        Environments of their own that nodes ask for are made, if they are not there: only they
+        can tell whether the node is in them.
+
+        Args:
+            pipeline: What to check.
+            progress_callback: Called, in the runtime's thread, while an environment is made.
 
         Raises:
             PipelineError: With every mistake.
             BrokenPluginsError: There are broken plugins, and the policy is strict.
+            NodeEnvironmentError: An environment can't be made.
         """
-        return resolve(pipeline, self.catalog(), self.config, self._executors)
+        try:
+            return self.resolve(pipeline)
+        except EnvironmentsNeeded as needed:
+            finding = self.find_environments(needed.wishes, progress_callback)
+        return self.resolve(pipeline, Background.shared().wait(finding))
+
+    def resolve(
+        self, pipeline: Pipeline, placements: Mapping[str, Placement] | None = None
+    ) -> Graph:
+        """Check a pipeline, with the environments of its nodes where that is known.
+
+        Raises:
+            PipelineError: With every mistake.
+            BrokenPluginsError: There are broken plugins, and the policy is strict.
+            EnvironmentsNeeded: There is no mistake, but nodes ask for environments.
+        """
+        return resolve(pipeline, self.catalog(), self.config, self._executors, placements)
+
+    async def find_environments(
+        self, wishes: Mapping[str, Wish], on_progress: Callable[[Progress], object] | None = None
+    ) -> dict[str, Placement]:
+        """Make the environments that nodes ask for, in the runtime's thread.
+
+        Raises:
+            NodeEnvironmentError: One can't be made, or nodes can't run in it.
+        """
+        from remotemedia.runtime.node_status import Progress
+
+        def step(node: str, fraction: float, message: str) -> None:
+            if on_progress is not None:
+                on_progress(Progress(node, "preparing", fraction, message))
+
+        return await self._state.places.find(wishes, step)
 
     def catalog(self) -> Catalog:
         """Return what is installed; looked up once, and what is broken is logged then.
@@ -159,6 +207,10 @@ class Runtime:
         if self.plugins.strict and self._catalog.problems:
             raise BrokenPluginsError(self._catalog.problems)
         return self._catalog
+
+    def _places(self) -> Places:
+        config = self.config
+        return Places(Store(config.environments_dir), self.plugins, config.init_timeout_secs)
 
     def _prepare(self) -> None:
         self._state.open()
@@ -188,8 +240,8 @@ class Runtime:
 class _State:
     """What has to be removed at the end; outlives a Runtime that was just dropped."""
 
-    def __init__(self, executors: Mapping[str, Executor]) -> None:
-        self._executors = executors
+    def __init__(self, executors: Mapping[str, Executor], places: Places) -> None:
+        self._executors, self.places = executors, places
         self._lock = threading.Lock()
         self._sessions: weakref.WeakSet[SessionSupervisor] = weakref.WeakSet()
         self._count = 0
@@ -234,6 +286,7 @@ class _State:
             sessions, self._sessions = list(self._sessions), weakref.WeakSet()
         await asyncio.gather(*(session.stop() for session in sessions))
         await asyncio.gather(*(executor.close() for executor in {*self._executors.values()}))
+        self.places.close()
         with self._lock:
             opened, self._opened = self._opened, None
         if opened is not None:

@@ -18,6 +18,7 @@ from remotemedia.core.errors import (
     SessionError,
 )
 from remotemedia.runtime.background import Background, EventBox
+from remotemedia.runtime.environments.placement import EnvironmentsNeeded
 from remotemedia.runtime.graph import check_id
 from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.runtime import Runtime
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from remotemedia.runtime.config import MultiprocessConfig
     from remotemedia.runtime.ends import Ends, Feed, Tap
+    from remotemedia.runtime.graph import Graph
     from remotemedia.runtime.node_status import Progress
     from remotemedia.runtime.pipeline import Pipeline
 
@@ -86,6 +88,8 @@ class Session(WatchedSession):
 
         Raises:
             PipelineError: The pipeline has mistakes; nothing was started.
+            NodeEnvironmentError: A node can't have the environment that it asks for; nothing was
+                started.
             ResourceLimitError: It has too many nodes; nothing was started.
             ProcessSpawnError: A process could not be started.
             NodeError: A node's `initialize` raised.
@@ -96,9 +100,11 @@ class Session(WatchedSession):
             raise SessionError(f"session {self.session_id!r} was initialized already")
         self._state = "initializing"
         try:
-            supervisor = await anyio.to_thread.run_sync(self._prepare)
-            self._check_open()  # cleanup() may have been called meanwhile
             box = EventBox()
+            graph = await self._check(box, progress_callback)
+            self._check_open()  # cleanup() may have been called meanwhile
+            supervisor = await anyio.to_thread.run_sync(self._prepare, graph)
+            self._check_open()
             supervisor.on_progress = box.put
             await Background.shared().call(supervisor.initialize(), box, progress_callback)
         except BaseException:
@@ -253,14 +259,27 @@ class Session(WatchedSession):
 
     # ---- inside
 
-    def _prepare(self) -> SessionSupervisor:
-        """Check the pipeline and open the application's ends; runs in a worker thread."""
+    async def _check(
+        self, box: EventBox, progress_callback: Callable[[Progress], object] | None
+    ) -> Graph:
+        """Check the pipeline, after making the environments that its nodes ask for."""
+        runtime, pipeline = self._runtime, self.pipeline
+        try:
+            return await anyio.to_thread.run_sync(runtime.resolve, pipeline)
+        except EnvironmentsNeeded as needed:
+            wishes = needed.wishes
+        placements = await Background.shared().call(
+            runtime.find_environments(wishes, box.put), box, progress_callback
+        )
+        return await anyio.to_thread.run_sync(runtime.resolve, pipeline, placements)
+
+    def _prepare(self, graph: Graph) -> SessionSupervisor:
+        """Open the application's ends; runs in a worker thread."""
         from remotemedia.runtime.channels.bell import Bells
         from remotemedia.runtime.channels.ledger import Ledger
         from remotemedia.runtime.ends import open_feeds, open_taps
 
         runtime = self._runtime
-        graph = runtime.check(self.pipeline)
         files, space = runtime.open_space()
         name = runtime.next_name()
         wiring = wire(graph, runtime.config, str(files.root), files.prefix, name)

@@ -22,6 +22,7 @@ __all__ = [
     "InitTimeout",
     "ItemTimeout",
     "LoanError",
+    "NodeEnvironmentError",
     "NodeError",
     "PipelineError",
     "PluginError",
@@ -275,6 +276,20 @@ class ProcessSpawnError(RemoteMediaError):
     def __init__(self, node_id: str, reason: str) -> None:
         self.node_id, self.reason = node_id, reason
         super().__init__(f"{reason} (node {node_id!r})")
+
+
+class NodeEnvironmentError(RemoteMediaError):
+    """The environment that a node asks for can't be made, or nodes can't run in it.
+
+    Attributes:
+        node_id: The node.
+        environment: What it asks for.
+        reason: Why that can't be had, and what to do; several lines where the installer explains.
+    """
+
+    def __init__(self, node_id: str, environment: str, reason: str) -> None:
+        self.node_id, self.environment, self.reason = node_id, environment, reason
+        super().__init__(f"node {node_id!r} can't have its environment, {environment}: {reason}")
 
 
 class InitTimeout(RemoteMediaError):

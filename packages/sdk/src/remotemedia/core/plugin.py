@@ -53,6 +53,9 @@ class NodeSpec:
         config: A `msgspec.Struct` class that config is checked against; None takes any mapping.
         summary: One line that says what the node does.
         api_version: The `API_VERSION` that the plugin was written for.
+        requirements: What an environment of the node's own needs besides the distribution of its
+            plugin; such a node never runs in the application's environment.
+        python: The Python version of that environment; the application's if empty.
     """
 
     name: str
@@ -62,6 +65,8 @@ class NodeSpec:
     config: type[msgspec.Struct] | None = None
     summary: str = ""
     api_version: int = API_VERSION
+    requirements: Sequence[str] = ()
+    python: str = ""
 
 
 class NodesHook(Protocol):
@@ -109,6 +114,8 @@ def register_node(
     outputs: Sequence[Port] = (Port("output"),),
     config: type[msgspec.Struct] | None = None,
     summary: str = "",
+    requirements: Sequence[str] = (),
+    python: str = "",
 ) -> Callable[[_T], _T]:
     """Register a local class as a node type, without a package.
 
@@ -123,6 +130,8 @@ def register_node(
             outputs=tuple(outputs),
             config=config,
             summary=summary or (cls.__doc__ or "").strip().partition("\n")[0],
+            requirements=tuple(requirements),
+            python=python,
         )
         _registry.specs[name] = spec
         cls.__remotemedia_spec__ = spec

@@ -53,6 +53,7 @@ def _wrong_field(spec: Any) -> str | None:  # noqa: ANN401 - a stranger's
         _wrong_ports("inputs", spec.inputs)
         or _wrong_ports("outputs", spec.outputs)
         or _wrong_config(spec.config)
+        or _wrong_environment(spec.requirements, spec.python)
     )
 
 
@@ -83,6 +84,17 @@ def _wrong_config(config: Any) -> str | None:  # noqa: ANN401 - a stranger's
         msgspec.json.Decoder(config)  # which looks at the types of all its fields
     except Exception as error:  # noqa: BLE001 - annotations are evaluated, and those are code
         return f"config {config.__name__}: {type(error).__name__}: {error}"
+    return None
+
+
+def _wrong_environment(requirements: Any, python: Any) -> str | None:  # noqa: ANN401
+    if not isinstance(requirements, (list, tuple)):
+        return f"requirements must be a list of texts, not {_kind(requirements)}"
+    for requirement in requirements:
+        if not isinstance(requirement, str):
+            return f"requirements must hold texts, not {requirement!r:.60}"
+    if not isinstance(python, str):
+        return f'python must be a version as "3.12", not {python!r:.40}'
     return None
 
 

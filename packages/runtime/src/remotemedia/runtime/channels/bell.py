@@ -11,8 +11,6 @@ import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-import anyio
-
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
@@ -86,9 +84,12 @@ class AsyncBell(Bell):
     def __init__(self, bells: Bells, number: int) -> None:
         super().__init__(bells, number)
         os.set_blocking(self.fd, False)
+        from anyio import wait_readable  # node processes have bells too, and no need for anyio
+
+        self._wait_readable = wait_readable
 
     async def _wait(self) -> None:
-        await anyio.wait_readable(self.fd)
+        await self._wait_readable(self.fd)
         try:
             os.eventfd_read(self.fd)
         except BlockingIOError:  # heard by another task in the meantime: look again all the same

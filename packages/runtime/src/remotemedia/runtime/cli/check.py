@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,27 +13,43 @@ from remotemedia.core.errors import BrokenPluginsError, ConfigError, PipelineErr
 if TYPE_CHECKING:
     from remotemedia.runtime.cli.events import Event
     from remotemedia.runtime.graph import Graph
+    from remotemedia.runtime.node_status import Progress
 
 __all__ = ["check"]
 
 
-@click.command(short_help="Find every mistake of a pipeline file, without starting a process.")
+@click.command(short_help="Find every mistake of a pipeline file, without starting its nodes.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 @click.pass_context
 def check(context: click.Context, file: Path, *, as_json: bool) -> None:
-    """Find every mistake of the pipeline FILE, each with its place, without starting a process.
+    """Find every mistake of the pipeline FILE, each with its place, without starting its nodes.
+
+    Nodes with requirements of their own are looked for in their environments, which are made if
+    they are not there.
 
     Exit codes: 0 there is none, 2 there are some, or FILE can't be read.
 
-    With --json, one {"event": "mistake", "file": …, "line": …, "message": …} for each (file and
-    line are null where the place is not known), then {"event": "summary", "ok": …, "file": …,
-    "nodes": …, "edges": …, "inputs": […], "outputs": […], "mistakes": …}.
+    With --json, {"event": "progress", "node": …, "message": …, …} while an environment is made, one
+    {"event": "mistake", "file": …, "line": …, "message": …} for each mistake (file and line are
+    null where the place is not known), then {"event": "summary", "ok": …, "file": …, "nodes": …,
+    "edges": …, "inputs": […], "outputs": […], "mistakes": …}.
     """
     from remotemedia.runtime.cli.checking import load_checked
 
+    began = time.monotonic()
+
+    def progress(step: Progress) -> None:
+        from remotemedia.runtime.cli.events import ProgressEvent
+
+        event = ProgressEvent.of(step, time.monotonic() - began)
+        if as_json:
+            _print(event)
+        else:
+            click.echo(f"{event.node}: {event.message}", err=True)
+
     try:
-        _, _, graph = load_checked(file)
+        _, _, graph = load_checked(file, on_progress=progress)
     except PipelineError as error:
         _fail(context, file, error.problems, as_json=as_json)
     except (BrokenPluginsError, ConfigError) as error:

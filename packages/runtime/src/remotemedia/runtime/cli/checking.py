@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from remotemedia.core.errors import PipelineError
 from remotemedia.runtime.cli.arguments import apply_setting
+from remotemedia.runtime.cli.usage import Interrupted
+from remotemedia.runtime.environments.placement import EnvironmentsNeeded
 from remotemedia.runtime.pipeline_file import read_draft
 from remotemedia.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from remotemedia.runtime.graph import Graph
+    from remotemedia.runtime.node_status import Progress
     from remotemedia.runtime.pipeline import Pipeline
 
-__all__ = ["load_checked", "place_of"]
+__all__ = ["load_checked", "place_of", "place_of_node"]
 
 
 def load_checked(
-    file: Path, settings: Sequence[str] = (), *, inline: bool = False
+    file: Path,
+    settings: Sequence[str] = (),
+    *,
+    inline: bool = False,
+    on_progress: Callable[[Progress], object] | None = None,
 ) -> tuple[Runtime, Pipeline, Graph]:
     """Read a pipeline file and check it, without starting anything.
 
@@ -31,11 +39,14 @@ def load_checked(
         file: The pipeline file.
         settings: `NODE.KEY=VALUE` each.
         inline: Run all nodes in this process, whatever the file says.
+        on_progress: Called, in another thread, while an environment is made for a node.
 
     Raises:
         ConfigError: The file can't be read, or is not TOML.
         UsageMistake: A setting makes no sense.
         PipelineError: With every mistake, in the order of the file.
+        NodeEnvironmentError: There is no mistake, but an environment can't be made.
+        Interrupted: By SIGTERM.
     """
     pipeline, problems = read_draft(file)
     for setting in settings:
@@ -46,14 +57,42 @@ def load_checked(
     runtime = Runtime()
     try:
         # Plugins that print must not get between what programs read.
-        with contextlib.redirect_stdout(sys.stderr):
-            graph = runtime.check(pipeline)
+        with contextlib.redirect_stdout(sys.stderr), _terminable():
+            if problems:  # nothing is made for a pipeline that can't run
+                runtime.resolve(pipeline)
+            else:
+                graph = runtime.check(pipeline, on_progress)
+    except EnvironmentsNeeded:
+        pass
     except PipelineError as error:
         problems += error.problems
     if problems:
         unique = dict.fromkeys(problems)
         raise PipelineError(sorted(unique, key=lambda problem: place_of(problem)[1] or 0))
     return runtime, pipeline, graph
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end what is being made, as Ctrl-C does."""
+
+    def end(number: int, _frame: object) -> NoReturn:
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def place_of_node(file: Path, node: str) -> str:
+    """Return where a pipeline file says what environment a node has."""
+    places = read_draft(file)[0].places
+    keys = [(key,) for key in ("requirements", "python", "venv_path")]
+    return next(
+        (places[at] for key in (*keys, ()) if (at := ("nodes", node, *key)) in places), str(file)
+    )
 
 
 def place_of(problem: str) -> tuple[str | None, int | None, str]:

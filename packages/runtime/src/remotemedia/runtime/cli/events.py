@@ -15,10 +15,12 @@ from remotemedia.core.data import DataType
 if TYPE_CHECKING:
     from remotemedia.core.data import RuntimeData
     from remotemedia.runtime.graph import PortRef
+    from remotemedia.runtime.node_status import Progress
 
 __all__ = [
     "AudioOutput",
     "CheckSummary",
+    "EnvironmentEvent",
     "ErrorEvent",
     "Event",
     "FileIn",
@@ -43,7 +45,7 @@ class ProgressEvent(Event, frozen=True, tag="progress"):
 
     Attributes:
         node: Its id.
-        status: `starting`, `loading`, `connecting`, `ready` or `failed`.
+        status: `preparing`, `starting`, `loading`, `connecting`, `ready` or `failed`.
         progress: From 0 to 1.
         message: What it is doing, in a few words.
         at: When, since the command began.
@@ -54,6 +56,11 @@ class ProgressEvent(Event, frozen=True, tag="progress"):
     progress: float
     message: str
     at: float
+
+    @classmethod
+    def of(cls, step: Progress, at: float) -> ProgressEvent:
+        """Make one of what a session or a check tells."""
+        return cls(step.node_id, step.status, step.progress, step.message, round(at, 6))
 
 
 class OutputEvent(Event, frozen=True, tag="output"):
@@ -244,6 +251,34 @@ class CheckSummary(Event, frozen=True, kw_only=True, tag="summary"):
     edges: int | None = None
     inputs: list[str] | None = None
     outputs: list[str] | None = None
+
+
+class EnvironmentEvent(Event, frozen=True, kw_only=True, tag="environment", omit_defaults=True):
+    """An environment that was made for nodes.
+
+    Attributes:
+        name: Its name.
+        path: Its directory.
+        python: The Python that was asked for; null where it was not completed.
+        requirements: What was asked for.
+        nodes: The node types in it.
+        size: Bytes of its files.
+        used: When it was last used, in seconds since 1970.
+        in_use: Whether a living process uses or makes it.
+        complete: Whether it can be used.
+        removed: Whether `prune` removed it; missing in a listing.
+    """
+
+    name: str
+    path: str
+    python: str | None
+    requirements: list[str]
+    nodes: list[str]
+    size: int
+    used: float
+    in_use: bool
+    complete: bool
+    removed: bool | None = None
 
 
 def output_event(ref: PortRef, data: RuntimeData, at: float) -> OutputEvent:

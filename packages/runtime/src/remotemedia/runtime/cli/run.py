@@ -16,6 +16,7 @@ from remotemedia.runtime.cli.usage import UsageMistake, error_event, exit_code
 if TYPE_CHECKING:
     from remotemedia.runtime.cli.plan import Plan
     from remotemedia.runtime.cli.report import Reporter
+    from remotemedia.runtime.node_status import Progress
     from remotemedia.runtime.pipeline import Pipeline
 
 __all__ = ["run"]
@@ -114,7 +115,9 @@ class _Run:
         from remotemedia.runtime.cli.plan import make_plan
 
         inline = bool(self._flags["inline"])
-        runtime, pipeline, graph = load_checked(self._file, settings, inline=inline)
+        runtime, pipeline, graph = load_checked(
+            self._file, settings, inline=inline, on_progress=self._on_progress
+        )
         plan = self._plan = make_plan(pipeline, graph, inputs, outputs)
         if self._flags["as_json"] and plan.uses_standard_output:
             raise UsageMistake("--json and --output - both print to standard output; choose one")
@@ -157,6 +160,11 @@ class _Run:
         if self._plan is not None:
             self._plan.close()
         self._reporter.close()
+
+    def _on_progress(self, step: Progress) -> None:
+        from remotemedia.runtime.cli.events import ProgressEvent
+
+        self._reporter.progress(ProgressEvent.of(step, time.monotonic() - self._began))
 
     def _first_reporter(self) -> Reporter:
         from remotemedia.runtime.cli.report import JsonReporter, PlainReporter

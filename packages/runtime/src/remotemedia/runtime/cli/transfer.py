@@ -217,9 +217,7 @@ class Transfer:
         return round(time.monotonic() - self._first_input, 6)
 
     def _on_progress(self, step: Progress) -> None:
-        self._reporter.progress(
-            ProgressEvent(step.node_id, step.status, step.progress, step.message, self._now())
-        )
+        self._reporter.progress(ProgressEvent.of(step, self._now()))
 
     def _on_skipped(self, error: NodeError) -> None:
         self._skipped += 1

@@ -27,7 +27,6 @@ def init_message(
     """Return what tells a node who it is."""
     node = launch.node
     spec = node.type.spec
-    struct = spec.config
     return msg.Init(
         node_id=node.id,
         session_id=launch.session_id,
@@ -36,7 +35,7 @@ def init_message(
         script=script,
         type_name=spec.name,
         config=node.config,
-        config_target=f"{struct.__module__}:{struct.__qualname__}" if struct else "",
+        config_target=node.type.config_target,
         inputs=tuple(port.name for port in spec.inputs),
         outputs={port.name: port.type for port in spec.outputs},
         paths=node.type.paths,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import ProcessCrashError, ProcessSpawnError, RemoteMediaError
+from remotemedia.runtime.environments.environment import Environment
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
 from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
 from remotemedia.runtime.executors.template import Fork, Template
@@ -24,6 +25,7 @@ from remotemedia.runtime.processes.output import OutputLog
 
 if TYPE_CHECKING:
     from remotemedia.runtime.config import MultiprocessConfig
+    from remotemedia.runtime.graph import GraphNode
 
 __all__ = ["MultiprocessExecutor"]
 
@@ -52,7 +54,7 @@ class MultiprocessExecutor(Executor):
         Raises:
             ProcessSpawnError: It is not.
         """
-        self._executable(launch.node.id)
+        self._environment(launch.node)
 
     async def launch(self, launch: NodeLaunch, events: NodeEvents) -> RunningNode:
         """Start a process.
@@ -61,7 +63,7 @@ class MultiprocessExecutor(Executor):
             ProcessSpawnError: The operating system refuses to.
         """
         process = NodeProcess(launch, events)
-        await process.spawn(self._template(self._executable(launch.node.id)))
+        await process.spawn(self._template(self._environment(launch.node)))
         return process
 
     async def prepare(self) -> None:
@@ -70,21 +72,34 @@ class MultiprocessExecutor(Executor):
         Raises:
             ProcessSpawnError: It can't be started.
         """
-        await self._template(self._executable("")).ready("")
+        await self._template(self._default("")).ready("")
 
     async def close(self) -> None:
         """End the template processes."""
         templates, self._templates = self._templates, {}
         await asyncio.gather(*(template.close() for template in templates.values()))
 
-    def _template(self, executable: str) -> Template:
-        template = self._templates.get(executable)
+    def _template(self, environment: Environment) -> Template:
+        template = self._templates.get(environment.executable)
         if template is None or not template.is_alive:
-            preload = () if self.config is None else self.config.preload
-            template = self._templates[executable] = Template(executable, preload)
+            # What all nodes preload need not be in an environment that one of them has for itself.
+            shared = environment.executable == self._default("").executable
+            preload = self.config.preload if shared and self.config is not None else ()
+            template = self._templates[environment.executable] = Template(environment, preload)
         return template
 
-    def _executable(self, node_id: str) -> str:
+    def _environment(self, node: GraphNode) -> Environment:
+        """Return where a node runs."""
+        own = node.environment
+        if own is None:
+            return self._default(node.id)
+        if shutil.which(own.executable) is None:
+            text = f"Python executable not found: {own.executable!r}; it was there a moment ago"
+            raise ProcessSpawnError(node.id, text)
+        return own
+
+    def _default(self, node_id: str) -> Environment:
+        """Return where nodes run that ask for no environment of their own."""
         config = self.config
         if config is not None and config.venv_path is not None:
             wanted = str(Path(config.venv_path) / "bin" / "python")
@@ -100,7 +115,7 @@ class MultiprocessExecutor(Executor):
                 f"Python executable not found: {wanted!r}; set {setting!r} to an interpreter "
                 "that has remotemedia-runtime installed",
             )
-        return found
+        return Environment(found)
 
 
 class NodeProcess(RunningNode):
@@ -126,7 +141,8 @@ class NodeProcess(RunningNode):
     async def spawn(self, template: Template) -> None:
         """Start the process and the task that watches it."""
         options = self._launch.node.options
-        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **options.environment}
+        inherited = template.environment.variables({**os.environ, "PYTHONUNBUFFERED": "1"})
+        variables = {**inherited, **options.environment}
         request = msg.SpawnRequest(
             f"rm:{self._id}"[:15],
             {os.fsencode(name): os.fsencode(value) for name, value in variables.items()},
@@ -150,7 +166,7 @@ class NodeProcess(RunningNode):
             for fd in pipes[1::2]:
                 os.close(fd)
         self._line = NodeLine(self._id, here, self._heard)
-        self._ours = template.executable == shutil.which(sys.executable)
+        self._ours = template.environment.is_own
         self._watch = asyncio.get_running_loop().create_task(
             self._live(pipes[0], pipes[2]), name=f"remotemedia {self._id}"
         )

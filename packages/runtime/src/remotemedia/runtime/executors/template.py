@@ -21,6 +21,8 @@ from remotemedia.runtime.processes.output import OutputLog
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from remotemedia.runtime.environments.environment import Environment
+
 __all__ = ["Fork", "Template"]
 
 # A template that waits for requests ends at once when they can't come any more.
@@ -46,15 +48,15 @@ class Template:
     """A template process of one interpreter.
 
     Args:
-        executable: The interpreter.
+        environment: The interpreter, and what it finds.
         preload: Modules that it imports for all its forks.
 
     Attributes:
-        executable: The interpreter.
+        environment: The interpreter, and what it finds.
     """
 
-    def __init__(self, executable: str, preload: Sequence[str]) -> None:
-        self.executable, self._preload = executable, preload
+    def __init__(self, environment: Environment, preload: Sequence[str]) -> None:
+        self.environment, self._preload = environment, preload
         self._output: deque[str] = OutputLog.new_buffer()
         self._ready: asyncio.Future[None] | None = None
         self._asked: deque[asyncio.Future[Fork]] = deque()
@@ -84,7 +86,7 @@ class Template:
         try:
             await asyncio.shield(self._ready)
         except _Ended as error:
-            text = f"{self.executable!r} can't run nodes: {error}"
+            text = f"{self.environment.executable!r} can't run nodes: {error}"
             raise ProcessSpawnError(node_id, text) from error
 
     async def fork(self, node_id: str, fds: Sequence[int], request: msg.SpawnRequest) -> Fork:
@@ -125,7 +127,9 @@ class Template:
         here.settimeout(5.0)
         events_read, events_write = os.pipe()
         errors_read, errors_write = os.pipe()
-        arguments = [self.executable, "-m", _MODULE, str(there.fileno()), str(events_write)]
+        arguments = self.environment.command(
+            "-u", "-m", _MODULE, str(there.fileno()), str(events_write)
+        )
         try:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - vfork; returns at once
                 [*arguments, str(os.getpid()), *self._preload],
@@ -134,7 +138,7 @@ class Template:
                 stderr=errors_write,
                 pass_fds=(there.fileno(), events_write),
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env=self.environment.variables({**os.environ, "PYTHONUNBUFFERED": "1"}),
             )
         except OSError:
             here.close()

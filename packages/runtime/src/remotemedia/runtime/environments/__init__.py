@@ -1,0 +1,1 @@
+"""Environments of their own for nodes: found or made, surveyed, kept and pruned."""

@@ -1,0 +1,101 @@
+"""What runs in another environment to say what is there; no node class is imported.
+
+`python -I -m remotemedia.runtime.environments.probe < questions > answer`
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from remotemedia.core.config import check_config
+from remotemedia.runtime.environments.answers import (
+    Answer,
+    BrokenPlugin,
+    FoundType,
+    Greeting,
+    NodeAnswer,
+    NodeQuestion,
+    Questions,
+)
+from remotemedia.runtime.nodetypes import UnknownNodeType, resolve_type
+from remotemedia.runtime.plugins import discover
+from remotemedia.runtime.processes.messages import Versions
+
+if TYPE_CHECKING:
+    from remotemedia.core.plugin import NodeSpec
+    from remotemedia.runtime.plugins import Catalog
+
+__all__ = ["main"]
+
+
+def _greeting() -> Greeting:
+    versions = msgspec.structs.asdict(Versions.here())
+    return Greeting(
+        **versions, sdk=version("remotemedia-sdk"), runtime=version("remotemedia-runtime")
+    )
+
+
+def _describe(spec: NodeSpec, distribution: str) -> FoundType:
+    struct = spec.config
+    return FoundType(
+        name=spec.name,
+        target=spec.target,
+        inputs=tuple(spec.inputs),
+        outputs=tuple(spec.outputs),
+        summary=spec.summary,
+        api_version=spec.api_version,
+        distribution=distribution,
+        config_target="" if struct is None else f"{struct.__module__}:{struct.__qualname__}",
+        config_schema=None if struct is None else msgspec.json.schema(struct),
+    )
+
+
+def _answer(question: NodeQuestion, catalog: Catalog) -> NodeAnswer:
+    try:
+        paths = [Path(path) for path in question.extra_paths]
+        found = resolve_type(question.type, catalog, paths, Path(question.directory))
+    except UnknownNodeType as error:
+        return NodeAnswer(question.node_id, problem=str(error))
+    installed = catalog.nodes.get(found.spec.name)
+    from_here = installed is not None and installed.spec is found.spec
+    plain, mistakes = check_config(question.config, found.spec.config)
+    return NodeAnswer(
+        question.node_id,
+        _describe(found.spec, installed.plugin.origin if installed and from_here else ""),
+        found.source,
+        found.paths,
+        plain,
+        tuple((mistake.key, mistake.text) for mistake in mistakes),
+    )
+
+
+def main() -> int:
+    """Read questions, write the answer."""
+    # Plugins may print; the answer is not to be among that.
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    questions = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Questions)
+    with os.fdopen(answers, "wb") as out:
+        out.write(msgspec.json.encode(_greeting()) + b"\n")
+        out.flush()
+        catalog = discover(policy=questions.policy)
+        answer = Answer(
+            tuple(_describe(node.spec, node.plugin.origin) for node in catalog.nodes.values()),
+            tuple(
+                BrokenPlugin(p.plugin, p.distribution, p.reason, p.version, p.advice)
+                for p in catalog.problems
+            ),
+            tuple(_answer(question, catalog) for question in questions.nodes),
+        )
+        out.write(msgspec.msgpack.encode(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

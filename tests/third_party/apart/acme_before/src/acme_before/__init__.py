@@ -1,0 +1,1 @@
+"""Says which libraries it got."""
