@@ -113,6 +113,8 @@ def _statements(cells: list[str]) -> list[_Statement]:
                 binds, uses = _names(symtable.symtable(text, "<notebook>", "exec"))
             except SyntaxError:
                 continue
+            if isinstance(node, ast.AugAssign):  # no reference, by the symbol table
+                uses |= binds
             found.append(_Statement(text, node, binds, uses))
     return found
 

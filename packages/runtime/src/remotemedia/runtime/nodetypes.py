@@ -179,7 +179,7 @@ def _of_spec(spec: NodeSpec) -> NodeType:
     module_name, _, class_name = spec.target.partition(":")
     module = sys.modules.get(module_name)
     source = str(getattr(module, "__file__", None) or "")
-    if module_name != "__main__" or source:
+    if module_name != "__main__" or Path(source).is_file():  # standard input is "<stdin>"
         return NodeType(spec, source=source)
     try:
         return NodeType(spec, script=notebook_source(class_name))

@@ -54,7 +54,9 @@ class InlineNode(RunningNode):
         self._exit_code: int | None = None
         self._stage = "starting"
         self._ends = False
-        init = init_message(launch)
+        node_type = launch.node.type
+        here_already = node_type.spec.target.startswith("__main__:")
+        init = init_message(launch, source="" if here_already else node_type.source)
         self._task = asyncio.get_running_loop().create_task(self._live(init))
         self._thread = threading.Thread(
             target=self._run, name=f"remotemedia-node-{self._id}", daemon=True
