@@ -198,16 +198,6 @@ async def test_a_callback_that_fails_is_logged_and_hurts_nobody(
     caplog.clear()  # its traceback keeps the session alive
 
 
-async def test_helpers_of_a_node_that_died_are_gone_too(chain: Callable[..., Pipeline]) -> None:
-    async with Session("s", chain("StartsHelper")) as session:
-        await session.send("a", 1)
-        helper = psutil.Process((await session.receive("a")).payload)
-        await kill(session, "a")
-        with pytest.raises(ProcessCrashError):
-            await session.receive("a")
-    assert not helper.is_running() or helper.status() == psutil.STATUS_ZOMBIE
-
-
 async def test_other_sessions_of_the_runtime_go_on(chain: Callable[..., Pipeline]) -> None:
     async with Runtime() as runtime:
         one = await runtime.create_session("one", chain("Echo"))
@@ -242,19 +232,3 @@ async def test_after_cleanup_a_crashed_session_is_closed(chain: Callable[..., Pi
     await session.cleanup()
     with pytest.raises((ProcessCrashError, SessionClosed)):
         await session.send("a", RuntimeData.text("x"))
-
-
-async def test_a_template_that_is_killed_is_replaced(
-    chain: Callable[..., Pipeline],
-) -> None:
-    async with Runtime() as runtime:
-        session = await runtime.create_session("s", chain("Echo"))
-        template = psutil.Process(await pid_of(session, "a")).parent()
-        assert template is not None
-        template.kill()
-        with pytest.raises(ProcessCrashError):
-            await session.receive("a")
-        await session.cleanup()
-        again = await runtime.create_session("s", chain("Echo"))
-        await again.send("a", "alive")
-        assert (await again.receive("a")).payload == "alive"

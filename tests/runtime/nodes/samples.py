@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 import subprocess
@@ -455,12 +456,37 @@ class IgnoresEverything(MultiprocessNode):
             pass
 
 
+_SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
 class StartsHelper(MultiprocessNode):
-    """Starts a process that outlives it unless somebody cares."""
+    """Starts a process that outlives it unless somebody cares; returns its id.
+
+    The input says how: `plain`, in a `session` of its own, as a `daemon` (forked twice, with a
+    session of its own), or as a `fork` of the same kind that never becomes another program.
+    """
 
     def process(self, data: RuntimeData) -> RuntimeData:
-        helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-        return RuntimeData.json(helper.pid)
+        how = data.payload
+        if how in ("plain", "session"):
+            return RuntimeData.json(
+                subprocess.Popen(_SLEEP, start_new_session=how == "session").pid
+            )
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.write(write, b"%d" % os.getpid())
+                if how == "daemon":
+                    os.execv(_SLEEP[0], _SLEEP)  # noqa: S606
+                time.sleep(60)
+            os._exit(0)
+        os.waitpid(child, 0)
+        helper = int(os.read(read, 20))
+        os.close(read)
+        os.close(write)
+        return RuntimeData.json(helper)
 
 
 class Talks(MultiprocessNode):
@@ -509,3 +535,40 @@ class TellsAboutItself(MultiprocessNode):
                 "nice": os.getpriority(os.PRIO_PROCESS, 0),
             }
         )
+
+
+class Allocates(MultiprocessNode):
+    """Takes memory in the way that it is told, and keeps it."""
+
+    def initialize(self) -> None:
+        self.kept: list[object] = []
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        way, megabytes = data.payload
+        size = megabytes << 20
+        if way == "array":
+            self.kept.append(np.ones(size, np.uint8))
+        elif way == "objects":
+            self.kept.append([bytes(1024) for _ in range(size // 1024)])
+        elif way == "shared":
+            self.kept.append(mmap.mmap(-1, size))
+            self.kept[-1][::4096] = bytes(size // 4096)  # type: ignore[index]
+        elif way == "bad_alloc":
+            os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
+            os.abort()
+        elif way == "abort":
+            os.abort()
+        return RuntimeData.json("done")
+
+
+class HoldsTheGil(MultiprocessNode):
+    """Is in C code that never lets go of the GIL."""
+
+    def process(self, data: RuntimeData) -> None:
+        ctypes.PyDLL(None).sleep(60)
+
+
+class HoldsTheGilInInitialize(HoldsTheGil):
+    def initialize(self) -> None:
+        self.report_progress(0.5, "waiting for Godot")
+        ctypes.PyDLL(None).sleep(60)

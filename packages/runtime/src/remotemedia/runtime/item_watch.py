@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ItemWatch"]
 
-# A stack must not delay the report by much.
-_STACK_SECS = 1.0
 # A node that waits for room does not get older, and nobody tells when it goes on: it is looked at
 # again after this part of its limit.
 _LOOK_AGAIN = 0.25
@@ -71,7 +69,7 @@ class ItemWatch:
 
     async def _tell(self, item: WorkItem) -> None:
         self._reported = item.identity
-        stack = await self._running.stack(_STACK_SECS)
+        stack = await self._running.stack()
         now = self._record.item()
         goes_on = now is not None and now.identity == item.identity
         if now is None or not goes_on:

@@ -25,6 +25,7 @@ from remotemedia.runtime.item_watch import ItemWatch
 from remotemedia.runtime.node_group import NodeGroup
 from remotemedia.runtime.node_status import NodeState, NodeStatus, Progress
 from remotemedia.runtime.processes import messages as msg
+from remotemedia.runtime.processes.memory import memory_error, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["SessionSupervisor"]
 
 _logger = logging.getLogger(__name__)
-# A stack dump must not delay the report of a timeout by much.
-_STACK_SECS = 1.0
 # Of nodes that skip items; each was reported when it happened.
 _KEPT_ERRORS = 100
 _STATES = tuple(NodeState)
@@ -92,7 +91,7 @@ class SessionSupervisor:
         self._stopping = False
         self._stopped: asyncio.Future[None] | None = None
         self._ending: asyncio.Future[None] | None = None
-        self._last_errors: dict[str, NodeError] = {}
+        self._last_errors: dict[str, RemoteMediaError] = {}
 
     def fault(self) -> RemoteMediaError:
         """Return what to raise now that the session is over.
@@ -101,7 +100,9 @@ class SessionSupervisor:
         the frames that it went through, and with them to the session.
         """
         if self.error is not None:
-            return copy(self.error)
+            error = copy(self.error)
+            error.__cause__ = self.error.__cause__
+            return error
         return SessionClosed(f"session {self.session_id!r} is closed")
 
     @property
@@ -274,10 +275,10 @@ class SessionSupervisor:
 
     async def _timeout(self) -> InitTimeout:
         late = next(n for n, s in self.status.items() if s.state is not NodeState.READY)
-        running = self._nodes.running.get(late)
-        stack = "" if running is None else await running.stack(_STACK_SECS)
         status = self.status[late]
         stage = f"{status.state.value}: {status.message}" if status.message else status.state.value
+        running = self._nodes.running.get(late)
+        stack = "" if running is None else await running.stack()
         return InitTimeout(late, self.config.init_timeout_secs, stage, stack)
 
     def _node_failed(self, node_id: str, failed: msg.Failed) -> None:
@@ -285,9 +286,10 @@ class SessionSupervisor:
             node_id, failed.stage, failed.type, failed.message, failed.traceback, failed.item
         )
         if failed.fatal and not self._stopping:
-            self._last_errors[node_id] = error
             self._report(node_id, NodeState.FAILED, 0.0, error.summary)
-            self._fail(error)
+            reason = self._reason(error, failed.memory)
+            self._last_errors[node_id] = reason
+            self._fail(reason)
             return
         _logger.error("session %r: %s", self.session_id, error)
         self.node_errors.append(error)
@@ -307,16 +309,27 @@ class SessionSupervisor:
             self._nodes.kill(node_id)
             self._fail(error)
 
+    def _reason(self, error: NodeError, memory: int) -> RemoteMediaError:
+        """Return what ends the session: the node's error, or the limit that made it fail."""
+        limit = self.graph.nodes[error.node_id].options.max_memory
+        if not memory or limit is None:
+            return error
+        use = f"{size_text(memory)} and what it asked for ({error.remote_message or 'no details'})"
+        refused = memory_error(error.node_id, error.stage, use, limit)
+        refused.__cause__ = error
+        return refused
+
     def _died(self, error: RemoteMediaError) -> None:
         """Report a node's end; where the session was ending anyway, nobody else would say it."""
-        if isinstance(error, ProcessCrashError):
-            self._set(error.node_id, NodeState.FAILED)
+        crash = error if isinstance(error, ProcessCrashError) else error.__cause__
+        if isinstance(crash, ProcessCrashError):
+            self._set(crash.node_id, NodeState.FAILED)
             if self.is_over:
                 _logger.error("session %r: %s", self.session_id, error)
         self._fail(error)
-        if isinstance(error, ProcessCrashError):
+        if isinstance(crash, ProcessCrashError):
             for callback in self.on_crash:
-                _call(callback, error)
+                _call(callback, crash)
 
     def _fail(self, error: RemoteMediaError) -> None:
         """End the session because of this error; only the first one counts."""

@@ -186,10 +186,14 @@ class ResourceLimitError(RemoteMediaError):
         use: The amount that is used or asked for.
         limit: The amount that is allowed.
         setting: The setting that holds the limit.
+        node_id: The node that went over it, where it is one.
     """
 
-    def __init__(self, what: str, use: str, limit: str, setting: str) -> None:
+    def __init__(
+        self, what: str, use: str, limit: str, setting: str, node_id: str | None = None
+    ) -> None:
         self.what, self.use, self.limit, self.setting = what, use, limit, setting
+        self.node_id = node_id
         super().__init__(
             f"{what}: {use} is over the limit of {limit}; raise {setting!r} to allow it"
         )
@@ -348,10 +352,16 @@ class ProcessCrashError(RemoteMediaError):
         signal: The signal's name, as `SIGKILL`, or None.
         stage: What the node was doing.
         last_output: The last lines that the process wrote.
+        hint: What may have been the reason, where something is known of it.
     """
 
     def __init__(
-        self, node_id: str, exit_code: int, stage: str = "", last_output: Sequence[str] = ()
+        self,
+        node_id: str,
+        exit_code: int,
+        stage: str = "",
+        last_output: Sequence[str] = (),
+        hint: str = "",
     ) -> None:
         self.node_id, self.exit_code, self.stage = node_id, exit_code, stage
         self.last_output = tuple(last_output)
@@ -366,11 +376,14 @@ class ProcessCrashError(RemoteMediaError):
             text += f" ({self.signal})"
         if stage:
             text += f" while {stage}"
-        if self.signal == "SIGKILL":
-            text += (
-                "; if nobody killed it, the kernel did for lack of memory: see its log, use a "
+        if self.signal == "SIGKILL" and not hint:
+            hint = (
+                "if nobody killed it, the kernel did for lack of memory: see its log, use a "
                 "smaller model or give the machine more memory"
             )
+        self.hint = hint
+        if hint:
+            text += f"; {hint}"
         if self.last_output:
             text += "; its last output:\n" + "\n".join(f"  {line}" for line in self.last_output)
         super().__init__(text)

@@ -78,8 +78,8 @@ class RunningNode(ABC):
         """End it, whatever it is doing."""
 
     @abstractmethod
-    async def stack(self, timeout: float) -> str:
-        """Return its Python stacks, or an empty string if it doesn't answer in time."""
+    async def stack(self) -> str:
+        """Return its Python stacks, whatever it is doing; an empty string if it has ended."""
 
 
 class Executor(ABC):

@@ -85,9 +85,8 @@ class InlineNode(RunningNode):
         """Leave it behind: a thread can't be killed."""
         self._control.close()
 
-    async def stack(self, timeout: float) -> str:
+    async def stack(self) -> str:
         """Return the stacks of this process."""
-        del timeout
         return "".join(
             f"Thread {number}:\n{''.join(traceback.format_stack(frame))}"
             for number, frame in sys._current_frames().items()  # noqa: SLF001 - documented

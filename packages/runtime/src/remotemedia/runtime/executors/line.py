@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -73,7 +72,6 @@ class NodeLine:
         self._decoder = msgspec.msgpack.Decoder(msg.FromNode)
         self._writer: asyncio.StreamWriter | None = None
         self._early: list[msg.ToNode] = []
-        self._stack: asyncio.Future[str] | None = None
         self.greeted = False
 
     async def run(self, init: msg.Init) -> None:
@@ -100,10 +98,6 @@ class NodeLine:
                     raise ProcessSpawnError(self._node_id, text) from error
                 if isinstance(message, msg.Hello):
                     self._greet(message, init)
-                elif isinstance(message, msg.Stack):
-                    if self._stack is not None and not self._stack.done():
-                        self._stack.set_result(message.text)
-                    continue
                 self._on_message(message)
         finally:
             self._writer.close()
@@ -123,11 +117,3 @@ class NodeLine:
             self._early.append(message)
         elif not self._writer.is_closing():
             self._writer.write(msg.frame(message))
-
-    async def stack(self, timeout: float) -> str:
-        """Ask for the node's stacks."""
-        self._stack = asyncio.get_running_loop().create_future()
-        self.send(msg.Dump())
-        with contextlib.suppress(asyncio.TimeoutError):
-            return await asyncio.wait_for(self._stack, timeout)
-        return ""

@@ -16,14 +16,15 @@ import msgspec
 
 from remotemedia.core.errors import ProcessSpawnError
 from remotemedia.runtime.processes import messages as msg
-from remotemedia.runtime.processes.output import OutputLog
+from remotemedia.runtime.processes.family import kill_families
+from remotemedia.runtime.processes.output import LastLines, OutputLog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotemedia.runtime.environments.environment import Environment
 
-__all__ = ["Fork", "Template"]
+__all__ = ["Fork", "Template", "TemplateEnded"]
 
 # A template that waits for requests ends at once when they can't come any more.
 _CLOSE_SECS = 1.0
@@ -31,17 +32,22 @@ _CLOSE_SECS = 1.0
 _MODULE = "remotemedia.runtime.processes.template"
 
 
+class TemplateEnded(ProcessSpawnError):
+    """A template has ended that had been ready."""
+
+
 class Fork:
     """A process that a template has forked.
 
     Attributes:
         pid: Its id.
-        status: Its wait status, once it has ended and has been reaped.
+        end: Its wait status and its peak of resident bytes, once it has ended and has been reaped.
+        mark: What all that it starts is known by; see `family`.
     """
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    def __init__(self, pid: int, mark: int) -> None:
+        self.pid, self.mark = pid, mark
+        self.end: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
 
 
 class Template:
@@ -57,9 +63,9 @@ class Template:
 
     def __init__(self, environment: Environment, preload: Sequence[str]) -> None:
         self.environment, self._preload = environment, preload
-        self._output: deque[str] = OutputLog.new_buffer()
+        self._output = LastLines()
         self._ready: asyncio.Future[None] | None = None
-        self._asked: deque[asyncio.Future[Fork]] = deque()
+        self._asked: deque[tuple[int, asyncio.Future[Fork]]] = deque()
         self._forks: dict[int, Fork] = {}
         self._process: subprocess.Popen[bytes]
         self._requests: socket.socket
@@ -68,7 +74,7 @@ class Template:
     @property
     def is_alive(self) -> bool:
         """Whether it can be asked for forks, now or when it is ready."""
-        return self._ready is None or not self._watch.done()
+        return self._ready is None or not (self._watch.done() or self._requests.fileno() < 0)
 
     async def ready(self, node_id: str) -> None:
         """Start it unless it is there, and wait until it has imported everything.
@@ -94,16 +100,17 @@ class Template:
 
         Args:
             node_id: The node that it is for.
-            fds: Its control socket, standard output and standard error.
+            fds: Its control socket, standard output, standard error, and where stacks go.
             request: What it is to be.
 
         Raises:
-            ProcessSpawnError: The operating system refuses, or the template has ended.
+            ProcessSpawnError: The operating system refuses.
+            TemplateEnded: The template has ended; another one may do it.
         """
         await self.ready(node_id)
         body = msgspec.msgpack.encode(request)
         answer: asyncio.Future[Fork] = asyncio.get_running_loop().create_future()
-        self._asked.append(answer)
+        self._asked.append((request.mark, answer))
         try:
             socket.send_fds(self._requests, [msg.FRAME_HEAD.pack(len(body))], fds)
             self._requests.sendall(body)
@@ -111,7 +118,7 @@ class Template:
         except _CannotFork as error:
             raise ProcessSpawnError(node_id, f"can't fork: {error}") from error
         except (OSError, _Ended) as error:
-            raise ProcessSpawnError(node_id, f"the template process has ended: {error}") from error
+            raise TemplateEnded(node_id, f"the template process has ended: {error}") from error
 
     async def close(self) -> None:
         """End it, and with it every process that it has forked."""
@@ -174,28 +181,32 @@ class Template:
             output.close()
             self._ended()
 
-    def _heard(self, kind: int, pid: int, status: int) -> None:
+    def _heard(self, kind: int, pid: int, status: int, peak: int) -> None:
         if kind == msg.READY and self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
         elif kind == msg.SPAWNED:
-            answer = self._asked.popleft()
+            mark, answer = self._asked.popleft()
             if pid > 0:  # it may have ended before whoever asked is running again
-                fork = self._forks[pid] = Fork(pid)
+                fork = self._forks[pid] = Fork(pid, mark)
                 if not answer.done():
                     answer.set_result(fork)
             elif not answer.done():
                 answer.set_exception(_CannotFork(os.strerror(-pid)))
         elif kind == msg.EXITED:
-            self._forks.pop(pid).status.set_result(status)
+            self._forks.pop(pid).end.set_result((status, peak * 1024))
 
     def _ended(self) -> None:
-        """Tell everyone who waits: the kernel kills all forks when their template ends."""
-        last = "\n".join(self._output) or f"exit code {self._process.returncode}"
-        for waiting in (self._ready, *self._asked):
+        """Tell everyone who waits: the kernel kills all forks when their template ends.
+
+        Had it not been killed itself, it would have ended what they have started.
+        """
+        last = "\n".join(self._output.lines) or f"exit code {self._process.returncode}"
+        kill_families({fork.mark for fork in self._forks.values()})
+        for waiting in (self._ready, *(answer for _, answer in self._asked)):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(_Ended(last))
         for fork in self._forks.values():
-            fork.status.set_result(9)
+            fork.end.set_result((signal.SIGKILL, 0))
         self._forks.clear()
 
 

@@ -12,36 +12,57 @@ from typing import TYPE_CHECKING, NoReturn
 
 from remotemedia.runtime.processes.control import ControlLine
 from remotemedia.runtime.processes.host import NodeHost
+from remotemedia.runtime.processes.memory import MemoryLimit
+from remotemedia.runtime.processes.messages import STACK_SIGNAL
 
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["die_with_parent", "run_node"]
+    from remotemedia.runtime.processes.messages import SpawnRequest
 
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+__all__ = ["adopt_orphans", "die_with_parent", "run_node"]
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when the thread that started it ends.
+def die_with_parent(parent: int, how: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel send this process a signal when the thread that started it ends.
 
-    That also holds while C code has the GIL, when no Python code could notice.
+    If it is SIGKILL, that also holds while C code has the GIL, when no Python code could notice.
     """
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, how)
     if os.getppid() != parent:  # it ended before we could ask
         os._exit(0)
 
 
-def run_node(control: int, name: str) -> NoReturn:
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def run_node(request: SpawnRequest, control: int, stacks: int) -> NoReturn:
     """Run one node, and end the process.
 
     Args:
+        request: What the process is to be.
         control: Descriptor of the socket to the parent.
-        name: What `ps` and `top` show.
+        stacks: Descriptor of what stacks are written to, when the parent asks by `STACK_SIGNAL`.
     """
-    _prctl(_PR_SET_NAME, name.encode())
-    faulthandler.enable(all_threads=False)  # the last lines of output are to show the guilty one
+    _prctl(_PR_SET_NAME, request.name.encode())
+    faulthandler.enable()
+    faulthandler.register(STACK_SIGNAL, stacks, all_threads=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the application's to handle
-    host = NodeHost(ControlLine(socket.socket(fileno=control)), _orphaned)
+    memory = MemoryLimit(request.max_memory)
+
+    def settle() -> None:
+        os.chdir(request.directory)
+        if request.cores:
+            os.sched_setaffinity(0, request.cores)
+        if request.nice is not None:
+            os.setpriority(os.PRIO_PROCESS, 0, request.nice)
+        memory.enforce()
+
+    host = NodeHost(ControlLine(socket.socket(fileno=control)), _orphaned, settle, memory)
 
     def terminate(_signum: int, _frame: FrameType | None) -> NoReturn:
         raise SystemExit(128 + signal.SIGTERM)

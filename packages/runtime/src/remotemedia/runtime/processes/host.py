@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import faulthandler
 import os
 import sys
-import tempfile
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +27,7 @@ from remotemedia.runtime.channels.outlet import Outlet
 from remotemedia.runtime.channels.space import Space
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.loading import load_node_class
+from remotemedia.runtime.processes.memory import MemoryLimit
 from remotemedia.runtime.processes.worker import Place, Worker
 
 if TYPE_CHECKING:
@@ -50,11 +49,21 @@ class NodeHost:
     Args:
         line: The connection to the parent.
         on_parent_gone: Called, in the listening thread, when the connection breaks.
+        settle: Called first, while there is only one thread: takes on what the pipeline says of
+            the process.
+        memory: The limit of the process.
     """
 
-    def __init__(self, line: ControlLine, on_parent_gone: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        line: ControlLine,
+        on_parent_gone: Callable[[], None],
+        settle: Callable[[], None] = lambda: None,
+        memory: MemoryLimit | None = None,
+    ) -> None:
         self._line = line
-        self._on_parent_gone = on_parent_gone
+        self._on_parent_gone, self._settle = on_parent_gone, settle
+        self._memory = memory or MemoryLimit()
         self._started = threading.Event()
         self._stopping = threading.Event()
         self._bells: list[Bell] = []
@@ -79,6 +88,12 @@ class NodeHost:
             self._on_parent_gone()
             return 1
         self._init = first
+        try:
+            self._place.stage = "start"
+            self._settle()
+        except (OSError, MemoryError) as error:
+            self._fail(error, fatal=True)
+            return 1
         listener = threading.Thread(target=self._listen, name="remotemedia-control", daemon=True)
         listener.start()
         loop = asyncio.new_event_loop()
@@ -211,17 +226,19 @@ class NodeHost:
 
     def _fail(self, error: BaseException, *, fatal: bool) -> None:
         place = self._place
-        said = NodeError.of(error, self._init.node_id, place.stage, place.item)
-        self._line.send(
-            msg.Failed(
-                said.stage,
-                said.remote_type,
-                said.remote_message,
-                said.remote_traceback,
-                said.item,
-                fatal,
+        with self._memory.lifted():
+            said = NodeError.of(error, self._init.node_id, place.stage, place.item)
+            self._line.send(
+                msg.Failed(
+                    said.stage,
+                    said.remote_type,
+                    said.remote_message,
+                    said.remote_traceback,
+                    said.item,
+                    fatal,
+                    self._memory.use_of(said.remote_traceback),
+                )
             )
-        )
 
     def _listen(self) -> None:
         while True:
@@ -234,8 +251,6 @@ class NodeHost:
                 self._started.set()
             elif isinstance(message, msg.Stop):
                 self._stop()
-            elif isinstance(message, msg.Dump):
-                self._line.send(msg.Stack(_stacks()))
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -253,10 +268,3 @@ def _config_struct(cls: type[MultiprocessNode], init: msg.Init) -> type[msgspec.
         load_object(init.config_target) if init.config_target else None
     )
     return struct
-
-
-def _stacks() -> str:
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-        faulthandler.dump_traceback(file, all_threads=True)
-        file.seek(0)
-        return file.read()

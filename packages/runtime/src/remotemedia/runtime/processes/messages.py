@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import signal
 import struct
 from importlib.metadata import version
 from typing import Literal
@@ -21,8 +22,8 @@ __all__ = [
     "READY",
     "REQUEST_FDS",
     "SPAWNED",
+    "STACK_SIGNAL",
     "TEMPLATE_EVENT",
-    "Dump",
     "Failed",
     "Finished",
     "FromNode",
@@ -31,7 +32,6 @@ __all__ = [
     "Progress",
     "Ready",
     "SpawnRequest",
-    "Stack",
     "Start",
     "Stop",
     "Stopped",
@@ -96,7 +96,17 @@ class Ready(_Message, tag="ready"):
 
 
 class Failed(_Message, tag="failed"):
-    """The node raised an exception; `fatal` ends the node."""
+    """The node raised an exception.
+
+    Attributes:
+        stage: What it was doing.
+        type: The exception's class.
+        message: Its text.
+        traceback: Where it came from.
+        item: The identity of the input in work.
+        fatal: Whether it ends the node.
+        memory: Bytes of private memory in use, where the limit of that is the reason, else 0.
+    """
 
     stage: str
     type: str
@@ -104,6 +114,7 @@ class Failed(_Message, tag="failed"):
     traceback: str
     item: str
     fatal: bool
+    memory: int = 0
 
 
 class Finished(_Message, tag="finished"):
@@ -114,13 +125,7 @@ class Stopped(_Message, tag="stopped"):
     """Cleaned up; the process ends now."""
 
 
-class Stack(_Message, tag="stack"):
-    """The Python stacks of all threads, as `Dump` asked for."""
-
-    text: str
-
-
-FromNode = Hello | Progress | Ready | Failed | Finished | Stopped | Stack
+FromNode = Hello | Progress | Ready | Failed | Finished | Stopped
 
 
 class Init(_Message, tag="init"):
@@ -172,11 +177,7 @@ class Stop(_Message, tag="stop"):
     """Finish the item in work, clean up and end."""
 
 
-class Dump(_Message, tag="dump"):
-    """Tell what every thread is doing."""
-
-
-ToNode = Init | Start | Stop | Dump
+ToNode = Init | Start | Stop
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -189,11 +190,14 @@ def frame(message: FromNode | ToNode) -> bytes:
 
 # ---- parent and template
 
-#: What a template tells: kind, pid (or a negative errno), wait status.
-TEMPLATE_EVENT = struct.Struct("<iii")
+#: What a template tells: kind, pid (or a negative errno), wait status, peak of resident KiB.
+TEMPLATE_EVENT = struct.Struct("<iiiq")
 READY, SPAWNED, EXITED = 0, 1, 2
-#: Control socket, standard output and standard error of the new process.
-REQUEST_FDS = 3
+#: Control socket, standard output, standard error and stacks of the new process.
+REQUEST_FDS = 4
+#: Has a node write the stacks of its threads, whatever they are doing. The C library takes the
+#: first realtime signals for itself, and programs that use one take the next.
+STACK_SIGNAL = signal.SIGRTMIN + 11
 
 
 class SpawnRequest(msgspec.Struct):
@@ -201,14 +205,18 @@ class SpawnRequest(msgspec.Struct):
 
     Attributes:
         name: For `ps`.
+        mark: What all that it starts is known by; see `family`.
         environment: All of its environment.
         directory: The working directory.
         cores: The cores that it may use; empty for those of the template.
         nice: Its niceness; the template's if None.
+        max_memory: Bytes of private memory that it may have; None for no limit.
     """
 
     name: str
+    mark: int
     environment: dict[bytes, bytes]
     directory: str
     cores: tuple[int, ...] = ()
     nice: int | None = None
+    max_memory: int | None = None

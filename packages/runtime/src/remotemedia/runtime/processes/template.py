@@ -4,6 +4,9 @@
 
 Importing alone takes longer than a node may take to start. A fork has everything at once, and
 shares the memory of it. The template has a single thread and never runs a node's code itself.
+
+It also sees to it that nothing outlives its node: whatever a node has started comes to the template
+when its own parent ends, and is killed when its node is dead. When the application dies, all are.
 """
 
 from __future__ import annotations
@@ -16,10 +19,12 @@ import select
 import signal
 import socket
 import sys
+import time
 
 import msgspec
 
-from remotemedia.runtime.processes.child import die_with_parent, run_node
+from remotemedia.runtime.processes.child import adopt_orphans, die_with_parent, run_node
+from remotemedia.runtime.processes.family import children, mark_of, mark_this_process
 from remotemedia.runtime.processes.messages import (
     EXITED,
     FRAME_HEAD,
@@ -32,28 +37,44 @@ from remotemedia.runtime.processes.messages import (
 
 __all__ = ["main"]
 
+# What the kernel can't end in this time hangs in a driver; nobody can do anything about it.
+_END_SECS = 0.8
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM)
+
 
 class _Template:
     def __init__(self, requests: socket.socket, events: int) -> None:
         self._requests, self._events = requests, events
         self._pid = os.getpid()
         self._decoder = msgspec.msgpack.Decoder(SpawnRequest)
+        self._nodes: dict[int, int] = {}  # the mark of each, by pid
+        self._own = children(self._pid)  # what a preloaded module has started is no orphan
+        self._asked_to_end = False
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
-    def serve(self) -> None:
-        """Fork and reap until the parent closes its end."""
-        wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    def serve(self, parent: int) -> None:
+        """Fork and reap until the parent closes its end, or ends itself; then end everything."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        self._tell(READY, self._pid, 0)
-        while True:
-            ready, _, _ = select.select([self._requests.fileno(), wake_read], [], [])
-            if wake_read in ready:
-                os.read(wake_read, 4096)
-                self._reap()
-            if self._requests.fileno() in ready and not self._request((wake_read, wake_write)):
-                return
+        signal.signal(signal.SIGTERM, self._ask_to_end)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        # Somebody else may hold the parent's end, a child that it has forked: its end-of-file is
+        # not to be relied on.
+        die_with_parent(parent, signal.SIGTERM)
+        self._tell(READY, self._pid)
+        while not self._asked_to_end:
+            ready, _, _ = select.select([self._requests.fileno(), self._wake_read], [], [])
+            if self._wake_read in ready:
+                self._woken()
+            if self._requests.fileno() in ready and not self._request():
+                break
+        self._end_everything()
 
-    def _request(self, own: tuple[int, int]) -> bool:
+    def _ask_to_end(self, *_: object) -> None:
+        self._asked_to_end = True
+
+    # ---- making nodes
+
+    def _request(self) -> bool:
         head, fds, _, _ = socket.recv_fds(self._requests, FRAME_HEAD.size, REQUEST_FDS)
         if len(head) < FRAME_HEAD.size or len(fds) < REQUEST_FDS:
             return False
@@ -64,59 +85,99 @@ class _Template:
             if not part:
                 return False
             body += part
+        request = self._decoder.decode(body)
+        # A signal for the fork must not meet the handlers of the template.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             pid = os.fork()
         except OSError as error:
-            self._tell(SPAWNED, -(error.errno or 1), 0)
+            self._tell(SPAWNED, -(error.errno or 1))
         else:
             if pid == 0:
-                self._become_node(self._decoder.decode(body), fds, own)
-            self._tell(SPAWNED, pid, 0)
+                self._become_node(request, fds)
+            self._nodes[pid] = request.mark
+            self._tell(SPAWNED, pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         for fd in fds:
             os.close(fd)
         return True
 
-    def _become_node(self, request: SpawnRequest, fds: list[int], own: tuple[int, int]) -> None:
+    def _become_node(self, request: SpawnRequest, fds: list[int]) -> None:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         die_with_parent(self._pid)
+        mark_this_process(request.mark)
         os.setsid()
         self._requests.close()
-        for fd in (self._events, *own):
+        for fd in (self._events, self._wake_read, self._wake_write):
             os.close(fd)
-        control, out, err = fds
+        control, out, err, stacks = fds
         os.dup2(out, 1)
         os.dup2(err, 2)
         os.close(out)
         os.close(err)
         os.environb.clear()
         os.environb.update(request.environment)
-        os.chdir(request.directory)
-        if request.cores:
-            os.sched_setaffinity(0, request.cores)
-        if request.nice is not None:
-            os.setpriority(os.PRIO_PROCESS, 0, request.nice)
         if "numpy.random" in sys.modules:  # else all forks would draw the same numbers
             sys.modules["numpy.random"].seed()
-        run_node(control, request.name)
+        run_node(request, control, stacks)
 
-    def _reap(self) -> None:
+    # ---- ending what is left of them
+
+    def _woken(self) -> None:
+        os.read(self._wake_read, 4096)
+        if self._reap():
+            self._kill_orphans()
+
+    def _reap(self) -> bool:
+        """Reap what has ended; returns whether anything had."""
+        reaped = False
+        with contextlib.suppress(ChildProcessError):
+            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+                pid = found.si_pid
+                if pid in self._nodes:
+                    # Its helpers; as long as it is not reaped, its group is not reused.
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(pid, signal.SIGKILL)
+                _, status, usage = os.wait4(pid, 0)
+                self._own.discard(pid)
+                if self._nodes.pop(pid, None) is not None:
+                    self._tell(EXITED, pid, status, usage.ru_maxrss)
+                reaped = True
+        return reaped
+
+    def _kill_orphans(self) -> None:
+        """Kill the orphans of dead nodes; each one's end brings those that it has left itself."""
+        orphans = children(self._pid) - self._nodes.keys() - self._own
+        living = {*self._nodes.values()} if orphans else set()
+        for pid in orphans:
+            if mark_of(pid) not in living:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _end_everything(self) -> None:
+        """Kill all nodes and all that they have started, and wait for their end."""
+        self._requests.close()
+        deadline = time.monotonic() + _END_SECS
         while True:
-            try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-            except ChildProcessError:
+            self._reap()
+            left = children(self._pid)
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    if pid in self._nodes:
+                        os.killpg(pid, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
+            seconds = deadline - time.monotonic()
+            if not left or seconds <= 0:
                 return
-            if found is None:
-                return
-            # Helpers that the node has left; as long as it is not reaped, its group is not reused.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(found.si_pid, signal.SIGKILL)
-            _, status = os.waitpid(found.si_pid, 0)
-            self._tell(EXITED, found.si_pid, status)
+            if select.select([self._wake_read], [], [], seconds)[0]:
+                os.read(self._wake_read, 4096)
 
-    def _tell(self, kind: int, pid: int, status: int) -> None:
+    def _tell(self, kind: int, pid: int, status: int = 0, peak: int = 0) -> None:
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._events, TEMPLATE_EVENT.pack(kind, pid, status))
+            os.write(self._events, TEMPLATE_EVENT.pack(kind, pid, status, peak))
 
 
 def main(arguments: list[str]) -> int:
@@ -124,11 +185,12 @@ def main(arguments: list[str]) -> int:
     requests, events, parent = map(int, arguments[:3])
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt_orphans()
     for name in arguments[3:]:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what all forks share is not to be touched by their collectors
-    _Template(socket.socket(fileno=requests), events).serve()
+    _Template(socket.socket(fileno=requests), events).serve(parent)
     return 0
 
 
