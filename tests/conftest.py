@@ -104,6 +104,13 @@ def _start_shared_thread() -> None:
     Background.shared()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what makes a short test long; here, because other conftests are read too late for it."""
+    parser.addoption(
+        "--kills", type=int, default=14, help="how many nodes tests/faults kills at random moments"
+    )
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     """Note whether the test itself has failed, for `nothing_left`."""
