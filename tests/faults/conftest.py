@@ -1,4 +1,4 @@
-"""One runtime that lives through all faults, and a session of it that must not notice any."""
+"""A runtime that lives through all faults of a module, and a session that must notice none."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ GRACE_SECS = 2.0
 _TEST_SECS = 30
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each test here a deadline: whatever waits, waits no longer."""
     for item in items:
         if NODES.parent in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(_TEST_SECS))
+            item.add_marker(pytest.mark.timeout(_TEST_SECS + config.getoption("--kills")))
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
     """A runtime that has run before: what it leaves behind is a fault's."""
     runtime = Runtime(MultiprocessConfig(cleanup_grace_period_secs=GRACE_SECS))
@@ -49,7 +49,7 @@ def runtime() -> Iterator[Runtime]:
     anyio.run(runtime.shutdown)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def bystander(runtime: Runtime) -> Iterator[Session]:
     """A session that goes on whatever happens to others."""
     session = anyio.run(runtime.create_session, "bystander", row("Echo", "Echo"))

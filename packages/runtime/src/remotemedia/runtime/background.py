@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextvars
 import os
 import threading
 from collections import deque
@@ -56,7 +57,7 @@ class Background:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self._at_exit: set[Callable[[], Coroutine[Any, Any, None]]] = set()
-        self._submitted: set[Future[object]] = set()
+        self._submitted: set[Future[Any]] = set()
         ready = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(ready,), name="remotemedia-runtime", daemon=True
@@ -97,11 +98,25 @@ class Background:
 
         asyncio.run_coroutine_threadsafe(stop_all(), self.loop).result()
 
-    def submit(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        """Run a coroutine in the runtime's thread; nobody waits for it."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+    def submit(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+        """Run a coroutine in the runtime's thread, whether or not anybody waits for it."""
+        future = self._run_threadsafe(coroutine)
         self._submitted.add(future)  # a loop alone does not keep its tasks alive
         future.add_done_callback(self._submitted.discard)
+        return future
+
+    def _run_threadsafe(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+        # In a context of its own: the caller's says which event loop it has, say trio's.
+        return contextvars.Context().run(asyncio.run_coroutine_threadsafe, coroutine, self.loop)
+
+    @staticmethod
+    async def until_done(future: Future[_T]) -> _T:
+        """Wait in the caller's event loop for what was submitted; it goes on in any case."""
+        box = EventBox()
+        future.add_done_callback(lambda _: box.put())
+        while not future.done():
+            await box.bell.wait()
+        return future.result()
 
     def wait(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine in the runtime's thread and block until it has ended.
@@ -138,7 +153,7 @@ class Background:
             on_event: Called in the caller's loop with each of them.
         """
         inbox = box or EventBox()
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        future = self._run_threadsafe(coroutine)
         future.add_done_callback(lambda _: inbox.put())
 
         def deliver() -> None:

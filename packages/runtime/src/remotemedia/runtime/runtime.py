@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
@@ -24,7 +25,7 @@ from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.space_files import RuntimeFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -113,7 +114,7 @@ class Runtime:
 
     async def shutdown(self) -> None:
         """End all sessions, and remove everything that the runtime has made."""
-        await Background.shared().call(self._state.shutdown())
+        await Background.until_done(Background.shared().submit(self.close()))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -220,9 +221,9 @@ class Runtime:
         """Return the runtime's part of shared memory."""
         return self._state.open()
 
-    def closer(self) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Return what ends the runtime when nothing refers to it any more."""
-        return self._state.shutdown
+    async def close(self) -> None:
+        """Do what `shutdown` does, in the runtime's thread."""
+        await self._state.shutdown()
 
     def reclaim(self) -> None:
         """Free shared memory that nodes which crashed have left."""
@@ -247,6 +248,7 @@ class _State:
         self._count = 0
         self._opened: tuple[RuntimeFiles, Any] | None = None
         self._closed = False
+        self._shutting_down = asyncio.Lock()
         self._forget: Callable[[], None] = lambda: None
         self._owner = os.getpid()
 
@@ -279,19 +281,18 @@ class _State:
             self._sessions.add(supervisor)
 
     async def shutdown(self) -> None:
-        import asyncio
-
-        with self._lock:
-            self._closed = True
-            sessions, self._sessions = list(self._sessions), weakref.WeakSet()
-        await asyncio.gather(*(session.stop() for session in sessions))
-        await asyncio.gather(*(executor.close() for executor in {*self._executors.values()}))
-        self.places.close()
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened is not None:
-            self._forget()
-            files, space = opened
-            opened = None
-            del space  # closes its node of iceoryx2
-            files.remove()
+        async with self._shutting_down:  # whoever comes second returns when all is gone, too
+            with self._lock:
+                self._closed = True
+                sessions, self._sessions = list(self._sessions), weakref.WeakSet()
+            await asyncio.gather(*(session.stop() for session in sessions))
+            await asyncio.gather(*(executor.close() for executor in {*self._executors.values()}))
+            self.places.close()
+            with self._lock:
+                opened, self._opened = self._opened, None
+            if opened is not None:
+                self._forget()
+                files, space = opened
+                opened = None
+                del space  # closes its node of iceoryx2
+                files.remove()

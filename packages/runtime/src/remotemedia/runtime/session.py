@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +21,14 @@ from remotemedia.runtime.environments.placement import EnvironmentsNeeded
 from remotemedia.runtime.graph import check_id
 from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.runtime import Runtime
+from remotemedia.runtime.session_end import SessionEnd
 from remotemedia.runtime.supervisor import SessionSupervisor
 from remotemedia.runtime.watched_session import WatchedSession
 from remotemedia.runtime.wiring import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
+    from concurrent.futures import Future
     from types import TracebackType
 
     from typing_extensions import Self
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from remotemedia.runtime.pipeline import Pipeline
 
 __all__ = ["OutputStream", "Session"]
-
-_logger = logging.getLogger(__name__)
 
 
 class Session(WatchedSession):
@@ -74,6 +73,7 @@ class Session(WatchedSession):
         super().__init__(session_id, self._runtime.crash_callbacks)
         self._feeds: Ends[Feed] | None = None
         self._taps: Ends[Tap] | None = None
+        self._end: SessionEnd | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
 
     # ---- life
@@ -108,7 +108,9 @@ class Session(WatchedSession):
             supervisor.on_progress = box.put
             await Background.shared().call(supervisor.initialize(), box, progress_callback)
         except BaseException:
-            with anyio.CancelScope(shield=True):
+            if self._supervisor is not None and self._supervisor.error is not None:
+                self._begin_end()  # a node that hangs must not delay the report
+            else:
                 await self.cleanup()
             raise
         self._check_open()
@@ -131,19 +133,20 @@ class Session(WatchedSession):
         if self._state == "new":
             self._state = "closed"
             return
-        self._state = "closed"
-        if self._supervisor is not None:
-            with anyio.CancelScope(shield=True):
-                await Background.shared().call(self._supervisor.stop())
-            if self._finalizer is not None:
-                self._finalizer.detach()
-        self._feeds = self._taps = None
-        if self._supervisor is not None and self._supervisor.has_dead:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._runtime.reclaim)
-        if self._owns_runtime:
-            with anyio.CancelScope(shield=True):
+        end = self._begin_end()
+        with anyio.CancelScope(shield=True):
+            if end is not None:
+                await Background.until_done(end)
+            elif self._owns_runtime:
                 await self._runtime.shutdown()
+
+    def _begin_end(self) -> Future[None] | None:
+        """Begin to end everything; returns None where nothing was started."""
+        self._state = "closed"
+        self._feeds = self._taps = None
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        return None if self._end is None else self._end.begin()
 
     async def __aenter__(self) -> Self:
         if self._state != "running":  # which one of `create_session` is
@@ -289,9 +292,8 @@ class Session(WatchedSession):
         )
         self._adopt(supervisor)
         runtime.adopt(supervisor)
-        self._finalizer = weakref.finalize(
-            self, _abandon, supervisor, runtime.closer() if self._owns_runtime else None
-        )
+        self._end = SessionEnd(supervisor, runtime, owns_runtime=self._owns_runtime)
+        self._finalizer = weakref.finalize(self, self._end.abandoned)
         self._finalizer.atexit = False  # the runtime's thread sees to that
         supervisor.check()
         # cleanup() may empty the attributes at any moment: it runs in another thread.
@@ -333,20 +335,3 @@ class OutputStream:
             return await self._session.receive(self._output)
         except EndOfStream:
             raise StopAsyncIteration from None
-
-
-def _abandon(
-    supervisor: SessionSupervisor, close_runtime: Callable[[], Coroutine[Any, Any, None]] | None
-) -> None:
-    """End a session that was dropped without `cleanup`."""
-    if not supervisor.is_over:
-        _logger.warning(
-            "session %r was dropped without cleanup(); its nodes are ended", supervisor.session_id
-        )
-
-    async def end() -> None:
-        await supervisor.stop()
-        if close_runtime is not None:
-            await close_runtime()
-
-    Background.shared().submit(end())

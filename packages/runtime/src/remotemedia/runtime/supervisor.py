@@ -154,7 +154,7 @@ class SessionSupervisor:
         """Start all nodes at once, and return when every one is ready.
 
         Raises:
-            RemoteMediaError: One failed, or took too long; all are gone then.
+            RemoteMediaError: One failed, or took too long; then all are being ended.
         """
         launches = self.check()
         self._file = SessionFile.publish(
@@ -172,7 +172,6 @@ class SessionSupervisor:
             await self.stop()
             raise
         if self.error is not None:
-            await self.stop()
             raise self.fault()
         if self._stopping:
             raise SessionClosed(f"session {self.session_id!r} was closed while it initialized")
