@@ -97,7 +97,7 @@ class Gate:
         project = folder / "acme_gate"
         shutil.copytree(_HERE / "acme_gate", project)
         backend = project / "backend.py"
-        text = backend.read_text(encoding="utf-8").replace("FOLDER", str(folder))
+        text = backend.read_text(encoding="utf-8").replace("@FOLDER@", str(folder))
         backend.write_text(text, encoding="utf-8")
         self.requirement = f"acme-gate @ {project.as_uri()}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-_FOLDER = Path("FOLDER")
+_FOLDER = Path("@FOLDER@")
 _INFO = "acme_gate-1.0.dist-info"
 _FILES = {
     "acme_gate.py": "",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remotemedia.core.errors import ConfigError
-from remotemedia.runtime.cli.usage import MISUSED, UsageMistake
+from remotemedia.runtime.cli.usage import MISUSED
 
 if TYPE_CHECKING:
     from remotemedia.runtime.cli.events import EnvironmentEvent
@@ -69,7 +69,7 @@ def prune(
     With --json, one {"event": "environment", …, "removed": true or false} each that is old enough.
     """
     if everything and older_than is not None:
-        raise UsageMistake("--all and --older-than exclude each other; choose one")
+        raise click.UsageError("--all and --older-than exclude each other; choose one")
     days = 0.0 if everything else _OLD_DAYS if older_than is None else older_than
     store = _store(context)
     removed, freed = 0, 0

@@ -31,9 +31,14 @@ class EnvironmentLock:
     Args:
         path: The file; made if it can be.
 
+    Attributes:
+        fd: Its descriptor.
+
     Raises:
         OSError: It neither is there nor can be made.
     """
+
+    fd = -1
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CannotMake", "provide"]
 
 _SURVEY_SECS = 120.0  # the first import of everything, perhaps on a slow disk
+_NO_NETWORK = ("dns error", "error sending request", "Failed to fetch", "network was disabled")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -171,7 +172,7 @@ def _advice(said: str) -> str:
             "\nthis Python is not installed: install it, put it on PATH, or give the path of "
             "another with python"
         )
-    if "dns error" in said or "Failed to fetch" in said or "error sending request" in said:
+    if any(sign in said for sign in _NO_NETWORK):
         return (
             "\nthe package index can't be reached; once made, the environment needs no network. "
             "Wheels in a folder are found with UV_FIND_LINKS=FOLDER (and UV_OFFLINE=1)"
