@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ import pytest
 
 from remotemedia.core.errors import RemoteMediaError
 from remotemedia.runtime.bench import plot
+from remotemedia.runtime.bench.flatness import judge
 from remotemedia.runtime.bench.payload import parse_size
 from remotemedia.runtime.bench.rows import LatencyRow, ThroughputRow, median, percentile
 from remotemedia.runtime.bench.table import as_json, as_table
@@ -123,6 +125,20 @@ def test_spawn_compares_sessions_with_a_process_that_imports() -> None:
     assert 0 <= idle["cpu_percent"] < 50
 
 
+def test_soak_counts_what_went_through(tmp_path: Path) -> None:
+    file = tmp_path / "soak.png"
+    soak, *memory = rows_of(
+        *("soak", "--seconds", "3", "--seed", "7", "--nodes", "4", "--plot", str(file))
+    )
+    assert (soak["benchmark"], soak["seed"], soak["nodes"]) == ("soak", 7, 4)
+    assert soak["small_messages"] > 1000
+    assert soak["raids"] >= 1
+    watched = {row["what"] for row in memory}
+    assert {"shared memory", "application", "template", "mixed carrier0", "small line0"} <= watched
+    assert {row["flat"] for row in memory} == {None}  # it was too short to tell
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
 def test_pipeline_says_where_time_goes(tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
     recording, pipeline = tmp_path / "speech.wav", tmp_path / "pass.toml"
@@ -141,6 +157,7 @@ def test_pipeline_says_where_time_goes(tmp_path: Path) -> None:
         (("latency", "--modes", "fast"), "--modes fast"),
         (("latency", "--against", "ray"), "--against ray"),
         (("latency", "--pin", "0"), "--pin 0"),
+        (("soak", "--nodes", "1"), "--nodes"),
         (("throughput", "--pin", "0,99999"), "--pin 0,99999"),
         (("pipeline", "no.toml", "--input", "no.wav"), "no.toml"),
     ],
@@ -159,6 +176,24 @@ def test_medians_and_percentiles() -> None:
     assert median([3, 1, 2]) == 2
     assert percentile(range(100), 0.99) == 99
     assert percentile([7], 0.99) == 7
+
+
+def test_what_only_fluctuates_is_flat() -> None:
+    noise = random.Random(1)  # noqa: S311 - no secret
+    judged = judge(range(300), [200 + 40 * noise.random() for _ in range(300)], floor=4)
+    assert judged.flat
+    assert judged.level == pytest.approx(220, abs=3)
+
+
+def test_what_fills_up_at_first_is_flat() -> None:
+    assert judge(range(300), [min(n, 60) for n in range(300)], floor=1).flat
+
+
+def test_what_grows_slowly_is_not_flat() -> None:
+    noise = random.Random(1)  # noqa: S311 - no secret
+    judged = judge(range(300), [200 + 40 * noise.random() + 0.1 * n for n in range(300)], floor=4)
+    assert judged.flat is False
+    assert judged.growth == pytest.approx(22.5, abs=5)
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,7 @@ class SessionSupervisor:
             self._file.remove()
         self.ledger.close()
         self._bells = None
+        self.app_bells.clear()  # what refers to this in a circle must not keep descriptors open
 
     # ---- what the executors tell
 

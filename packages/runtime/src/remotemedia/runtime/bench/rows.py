@@ -10,7 +10,17 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["IdleRow", "LatencyRow", "NodeRow", "SpawnRow", "ThroughputRow", "median", "percentile"]
+__all__ = [
+    "IdleRow",
+    "LatencyRow",
+    "MemoryRow",
+    "NodeRow",
+    "SoakRow",
+    "SpawnRow",
+    "ThroughputRow",
+    "median",
+    "percentile",
+]
 
 
 class _Row(msgspec.Struct, frozen=True, tag_field="benchmark"):
@@ -128,6 +138,52 @@ class NodeRow(_Row, frozen=True, tag="pipeline"):
     blocked_s: float
     first_after_s: float | None
     last_after_s: float | None
+
+
+class SoakRow(_Row, frozen=True, tag="soak"):
+    """What went through a soak; all of it was checked.
+
+    Attributes:
+        seconds: How long it took.
+        seed: What everything random depended on.
+        nodes: Nodes of the session with messages of all sizes.
+        mixed_messages: Messages of all sizes that were received.
+        mixed_gb: What they took in shared memory, in gigabytes (10⁹ bytes).
+        dropped: Messages that edges dropped by their policy, each of them accounted for.
+        refused: Messages that nodes gave up because an edge of policy `error` was full.
+        small_messages: Messages of up to 64 bytes that were received, without loss.
+        raids: Sessions of which a node was killed.
+    """
+
+    seconds: float
+    seed: int
+    nodes: int
+    mixed_messages: int
+    mixed_gb: float
+    dropped: int
+    refused: int
+    small_messages: int
+    raids: int
+
+
+class MemoryRow(_Row, frozen=True, tag="memory"):
+    """Whether something grew during a soak.
+
+    Attributes:
+        what: A process, `/dev/shm`, or another thing that a process has.
+        unit: Of the numbers; empty for counts.
+        level: The median after the warm-up.
+        growth: The fitted slope times the time after the warm-up.
+        allowed: How much of that is taken for noise.
+        flat: Whether it grew no more than that; null if the soak was too short to tell.
+    """
+
+    what: str
+    unit: str
+    level: float
+    growth: float
+    allowed: float
+    flat: bool | None
 
 
 def median(values: Sequence[float]) -> float:

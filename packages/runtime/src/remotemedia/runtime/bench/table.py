@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from remotemedia.runtime.bench.plot import size_text
-from remotemedia.runtime.bench.rows import LatencyRow, NodeRow, SpawnRow, ThroughputRow
+from remotemedia.runtime.bench.rows import (
+    LatencyRow,
+    MemoryRow,
+    NodeRow,
+    SoakRow,
+    SpawnRow,
+    ThroughputRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,48 +48,88 @@ def as_table(rows: Sequence[msgspec.Struct]) -> str:
     return "\n\n".join(tables)
 
 
+@functools.singledispatch
 def _cells(row: msgspec.Struct) -> dict[str, str]:
-    if isinstance(row, LatencyRow):
-        return {
-            "system": row.system,
-            "size": size_text(row.size),
-            "mode": row.mode,
-            "p50 µs": _number(row.p50_us, 1),
-            "p99 µs": _number(row.p99_us, 1),
-            "first µs": _number(row.first_us, 0),
-            "raw p50 µs": _number(row.raw_p50_us, 1),
-            "ratio": _number(row.ratio, 2),
-        }
-    if isinstance(row, ThroughputRow):
-        return {
-            "system": row.system,
-            "size": size_text(row.size),
-            "mode": row.mode,
-            "messages/s": _number(row.messages_per_s, 0),
-            "GB/s": _number(row.gb_per_s, 2),
-            "ratio to raw": _number(row.ratio, 2),
-        }
-    if isinstance(row, SpawnRow):
-        return {
-            "what": row.what,
-            "p50 ms": _number(row.p50_ms, 0),
-            "worst ms": _number(row.worst_ms, 0),
-            "baseline ms": _number(row.baseline_ms, 0),
-            "ratio": _number(row.ratio, 2),
-        }
-    if isinstance(row, NodeRow):
-        return {
-            "node": row.node or "(pipeline)",
-            "taken": str(row.taken),
-            "sent": str(row.sent),
-            "moving p50 µs": _number(row.moving_us, 0),
-            "waiting": _number(row.waiting, 2),
-            "CPU s": _number(row.cpu_s, 2),
-            "blocked s": _number(row.blocked_s, 2),
-            "first after end s": _number(row.first_after_s, 3),
-            "last after end s": _number(row.last_after_s, 3),
-        }
     return {name: str(value) for name, value in msgspec.structs.asdict(row).items()}
+
+
+@_cells.register
+def _(row: LatencyRow) -> dict[str, str]:
+    return {
+        "system": row.system,
+        "size": size_text(row.size),
+        "mode": row.mode,
+        "p50 µs": _number(row.p50_us, 1),
+        "p99 µs": _number(row.p99_us, 1),
+        "first µs": _number(row.first_us, 0),
+        "raw p50 µs": _number(row.raw_p50_us, 1),
+        "ratio": _number(row.ratio, 2),
+    }
+
+
+@_cells.register
+def _(row: ThroughputRow) -> dict[str, str]:
+    return {
+        "system": row.system,
+        "size": size_text(row.size),
+        "mode": row.mode,
+        "messages/s": _number(row.messages_per_s, 0),
+        "GB/s": _number(row.gb_per_s, 2),
+        "ratio to raw": _number(row.ratio, 2),
+    }
+
+
+@_cells.register
+def _(row: SpawnRow) -> dict[str, str]:
+    return {
+        "what": row.what,
+        "p50 ms": _number(row.p50_ms, 0),
+        "worst ms": _number(row.worst_ms, 0),
+        "baseline ms": _number(row.baseline_ms, 0),
+        "ratio": _number(row.ratio, 2),
+    }
+
+
+@_cells.register
+def _(row: NodeRow) -> dict[str, str]:
+    return {
+        "node": row.node or "(pipeline)",
+        "taken": str(row.taken),
+        "sent": str(row.sent),
+        "moving p50 µs": _number(row.moving_us, 0),
+        "waiting": _number(row.waiting, 2),
+        "CPU s": _number(row.cpu_s, 2),
+        "blocked s": _number(row.blocked_s, 2),
+        "first after end s": _number(row.first_after_s, 3),
+        "last after end s": _number(row.last_after_s, 3),
+    }
+
+
+@_cells.register
+def _(row: SoakRow) -> dict[str, str]:
+    return {
+        "soak": f"{row.seconds:.0f} s",
+        "seed": str(row.seed),
+        "nodes": str(row.nodes),
+        "messages": f"{row.mixed_messages:,}",
+        "GB": _number(row.mixed_gb, 1),
+        "dropped": f"{row.dropped:,}",
+        "refused": f"{row.refused:,}",
+        "small messages": f"{row.small_messages:,}",
+        "nodes killed": f"{row.raids:,}",
+    }
+
+
+@_cells.register
+def _(row: MemoryRow) -> dict[str, str]:
+    return {
+        "memory": row.what,
+        "median": _number(row.level, 1),
+        "growth": _number(row.growth, 2),
+        "allowed": _number(row.allowed, 1),
+        "": row.unit,
+        "flat": {True: "yes", False: "NO", None: "too short"}[row.flat],
+    }
 
 
 def _number(value: float | None, digits: int) -> str:

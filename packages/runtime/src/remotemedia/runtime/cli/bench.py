@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from remotemedia.runtime.cli.soak import soak
 from remotemedia.runtime.cli.usage import UsageMistake, error_event, exit_code
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ def spawn(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
 def pipeline(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
     """Run the pipeline FILE on a recording, and say when it answered after its end."""
     _run(context, _pipeline, options)
+
+
+bench.add_command(soak)
 
 
 # ---- what the commands do

@@ -107,12 +107,16 @@ class Traffic:
 
     def _raise_failure(self) -> None:
         failure = self._bad[0] if self._bad else self._failure
-        if isinstance(failure, BadTraffic):
-            raise self._bad_traffic(*failure.findings) from failure
-        if isinstance(failure, NodeError) and failure.remote_type == BadTraffic.__name__:
-            raise self._bad_traffic(failure.remote_message) from failure
-        if failure is not None:
-            raise failure
+        self._failure = None
+        try:
+            if isinstance(failure, BadTraffic):
+                raise self._bad_traffic(*failure.findings)
+            if isinstance(failure, NodeError) and failure.remote_type == BadTraffic.__name__:
+                raise self._bad_traffic(failure.remote_message)
+            if failure is not None:
+                raise failure
+        finally:
+            del failure  # it holds on to this frame, and so to the session and its descriptors
 
     def _bad_traffic(self, *findings: str) -> BadTraffic:
         layout = self._layout
