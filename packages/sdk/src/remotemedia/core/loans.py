@@ -11,7 +11,7 @@ from remotemedia.core.errors import LoanError
 if TYPE_CHECKING:
     from remotemedia.core.data import Payload, RuntimeData
 
-__all__ = ["MAX_LOANS_OUT", "Loan", "Loans", "ordinary"]
+__all__ = ["MAX_LOANS_OUT", "Loan", "Loans", "ordinary", "too_early"]
 
 #: How many loans of one output may be out at once.
 MAX_LOANS_OUT = 15
@@ -89,6 +89,11 @@ class Loan:
         self._loans.out.discard(id(self))
         _freeze(self._payload)
         return memory
+
+
+def too_early() -> LoanError:
+    """Return the error for a loan that is taken before the outputs are there."""
+    return LoanError("outputs can't lend before the node is ready: take loans in process or finish")
 
 
 def ordinary(blank: RuntimeData) -> RuntimeData:

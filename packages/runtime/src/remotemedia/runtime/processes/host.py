@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from remotemedia.core.config import make_config
 from remotemedia.core.errors import NodeError
+from remotemedia.core.loans import too_early
 from remotemedia.core.loops import close_loop, complete, needs_loop, run_without_loop
 from remotemedia.core.node import make_node
 from remotemedia.core.outputs import Stopped
@@ -217,6 +218,8 @@ class NodeHost:
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Lend memory of the output that `blank` names."""
+        if "_worker" not in vars(self):
+            raise too_early()
         return self._worker.outputs.outlet_for(blank).loan(blank)
 
     # ---- the parent
