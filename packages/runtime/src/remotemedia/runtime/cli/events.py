@@ -30,6 +30,7 @@ __all__ = [
     "OtherOutput",
     "OutputEvent",
     "ProgressEvent",
+    "ReloadEvent",
     "RunSummary",
     "TextOutput",
     "output_event",
@@ -61,6 +62,16 @@ class ProgressEvent(Event, frozen=True, tag="progress"):
     def of(cls, step: Progress, at: float) -> ProgressEvent:
         """Make one of what a session or a check tells."""
         return cls(step.node_id, step.status, step.progress, step.message, round(at, 6))
+
+
+class ReloadEvent(Event, frozen=True, tag="reload"):
+    """Sources have changed: the session starts again, and its state is lost.
+
+    Attributes:
+        files: Those that have changed.
+    """
+
+    files: list[str]
 
 
 class OutputEvent(Event, frozen=True, tag="output"):

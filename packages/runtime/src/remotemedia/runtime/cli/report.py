@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FileOut,
         OutputEvent,
         ProgressEvent,
+        ReloadEvent,
         RunSummary,
     )
 
@@ -54,6 +55,11 @@ class Reporter(ABC):
     def summary(self, event: RunSummary) -> None:
         """All went well."""
 
+    def reload(self, event: ReloadEvent) -> None:
+        """Sources have changed, and all begins anew."""
+        names = ", ".join(map(printable, event.files))
+        self.log(f"reload: {names} changed; the session starts again, its state is lost")
+
     def log(self, line: str) -> None:
         """A node, or the runtime, has written something."""
         sys.stderr.write(line + "\n")
@@ -73,6 +79,10 @@ class JsonReporter(Reporter):
         self._out.flush()
 
     def progress(self, event: ProgressEvent) -> None:
+        """Print it."""
+        self._print(event)
+
+    def reload(self, event: ReloadEvent) -> None:
         """Print it."""
         self._print(event)
 

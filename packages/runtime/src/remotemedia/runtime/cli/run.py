@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from remotemedia.runtime.cli.usage import UsageMistake, error_event, exit_code
+from remotemedia.runtime.cli.usage import Interrupted, UsageMistake, error_event, exit_code
 
 if TYPE_CHECKING:
     from remotemedia.runtime.cli.plan import Plan
     from remotemedia.runtime.cli.report import Reporter
     from remotemedia.runtime.node_status import Progress
     from remotemedia.runtime.pipeline import Pipeline
+    from remotemedia.runtime.source_files import SourceFiles
 
 __all__ = ["run"]
 
@@ -55,6 +56,9 @@ _FILE = "[NODE=]FILE"
     help="Override configuration; VALUE is as in TOML, else a string. Repeat it for several.",
 )
 @click.option("--inline", is_flag=True, help="Run the nodes in this process, for a debugger.")
+@click.option(
+    "--reload", is_flag=True, help="Start again when the pipeline or a node's source changes."
+)
 @click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
 @click.option("-v", "--verbose", count=True, help="Show what nodes print; -vv: also the runtime.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only texts and errors.")
@@ -111,6 +115,15 @@ class _Run:
         """Do it; returns the exit code."""
         import anyio
 
+        if self._flags["reload"]:
+            from remotemedia.runtime.cli import reload
+
+            unreadable = reload.refuse(inputs)
+            if unreadable:
+                raise UsageMistake(unreadable)
+            if not reload.is_reloaded():
+                return anyio.run(reload.Reloader(self._file, self._reporter).run)
+            reload.tell_sources(self._sources())
         from remotemedia.runtime.cli.checking import load_checked
         from remotemedia.runtime.cli.plan import make_plan
 
@@ -144,9 +157,26 @@ class _Run:
         self._reporter.summary(summary)
         return 0
 
+    def _sources(self) -> SourceFiles:
+        """Find what a reload depends on, whatever mistakes there are."""
+        from remotemedia.core.errors import RemoteMediaError
+        from remotemedia.runtime.pipeline import Pipeline
+        from remotemedia.runtime.pipeline_file import read_draft
+        from remotemedia.runtime.reference.inventory import take_inventory
+        from remotemedia.runtime.source_files import source_files
+
+        inventory = take_inventory()
+        try:
+            pipeline, _ = read_draft(self._file)
+        except RemoteMediaError:  # told by the run itself
+            pipeline = Pipeline()
+        return source_files(self._file, pipeline, inventory.catalog, inventory.extra_paths)
+
     def fail(self, error: Exception) -> int:
         """Tell of an error; returns the exit code."""
         code = exit_code(error, running=self._running)
+        if self._flags["reload"] and isinstance(error, Interrupted):
+            return code  # whoever started this run says why
         self._reporter.error(error_event(error, code, debug=bool(self._flags["debug"])))
         if self._running and self._plan is not None and not self._flags["as_json"]:
             unwritten = [str(tap.path) for tap in self._plan.taps if tap.sink and tap.path]
