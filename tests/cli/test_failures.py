@@ -110,6 +110,26 @@ def test_a_pipeline_with_mistakes(command: Call, pipeline: Call) -> None:
     assert "the pipeline has 3 mistakes" in result.err
 
 
+def test_all_mistakes_of_settings_pipeline_and_configuration_are_told(
+    command: Call, pipeline: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = pipeline(gain="gain")
+    wrong = ["--set", "gian.x=1", "--set", "gain", "--set", "gain.facto=1"]
+    result = command("run", file, *wrong)
+    assert result.code == 2
+    assert "must read NODE.KEY=VALUE" in result.err
+    assert "there is no node 'gian'" in result.err
+    assert "unknown config key 'facto'" in result.err
+    result = command("run", file, *wrong[:4])
+    assert [line.startswith(("error: --set", "--set")) for line in result.err.splitlines()] == [
+        True
+    ] * 2
+    monkeypatch.setenv("REMOTEMEDIA_SPIN_US", "x")
+    result = command("run", file, *wrong[:2])
+    assert "there is no node 'gian'" in result.err
+    assert "REMOTEMEDIA_SPIN_US: config key 'spin_us'" in result.err
+
+
 def test_too_many_nodes(command: Call, pipeline: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REMOTEMEDIA_MAX_PROCESSES_PER_SESSION", "1")
     edges = 'edges = ["a.text -> b.text"]'

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from remotemedia.core.errors import ConfigError
-from remotemedia.runtime.config import MultiprocessConfig, load_config
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from remotemedia.runtime import Runtime
+from remotemedia.runtime.config import MULTIPROCESS, MultiprocessConfig, load_config
+from remotemedia.runtime.configuration import explain
+from remotemedia.runtime.settings import SettingsFile
 
 QUICK_START = """
 [multiprocess]
@@ -90,7 +92,7 @@ def test_the_environment_can_say_everything() -> None:
     [
         (
             "[multiprocess]\nchanel_capacity = 1",
-            "'chanel_capacity'.*did you mean 'channel_capacity'",
+            "'multiprocess.chanel_capacity'.*did you mean 'channel_capacity'",
         ),
         ("[multiproces]\n", "'multiproces'.*did you mean 'multiprocess'"),
         ("[multiprocess.python]\nexecutabel = 'x'", "did you mean 'executable'"),
@@ -154,3 +156,103 @@ def test_a_wrong_argument_is_a_config_error_however_it_is_given(
         load_config(None, {}, **arguments)
     with pytest.raises(ConfigError, match=key):
         MultiprocessConfig(**arguments)  # type: ignore[arg-type]
+
+
+# ---- all that is wrong, and where things come from
+
+_MISTAKES = """
+[multiprocess]
+chanel_capacity = 3
+init_timeout_secs = -1
+
+[multiprocess.python]
+executable = 5
+
+[plugins]
+strict = 7
+
+[other]
+"""
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    file_of(tmp_path, _MISTAKES)
+    environment = {"REMOTEMEDIA_SPIN_US": "x"}
+    with pytest.raises(ConfigError, match="the configuration has 6 mistakes") as caught:
+        load_config(environment=environment, channel_capacity=0)
+    problems = caught.value.problems
+    assert [problem.partition(" ")[0] for problem in problems] == [
+        "runtime.toml:12:",
+        "runtime.toml:3:",
+        "runtime.toml:4:",
+        "runtime.toml:7:",
+        "environment",
+        "argument:",
+    ]
+
+
+def test_a_runtime_tells_of_all_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file_of(tmp_path, _MISTAKES)
+    monkeypatch.setenv("REMOTEMEDIA_PLUGINS_BLOK", "a")
+    with pytest.raises(ConfigError) as caught:
+        Runtime()
+    text = str(caught.value)
+    assert "the configuration has 6 mistakes" in text
+    assert "runtime.toml:10: config key 'plugins.strict'" in text
+    assert "REMOTEMEDIA_PLUGINS_BLOK: unknown; did you mean 'REMOTEMEDIA_PLUGINS_BLOCK'" in text
+
+
+def test_several_wrong_arguments_are_told_at_once() -> None:
+    with pytest.raises(ConfigError, match="2 mistakes") as caught:
+        MultiprocessConfig(channel_capacity=0, spin_us=-1)
+    assert len(caught.value.problems) == 2
+    assert all(line.startswith("MultiprocessConfig: ") for line in caught.value.problems)
+
+
+def test_a_variable_that_is_nearly_one_of_ours_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'REMOTEMEDIA_CHANNEL_CAPACITY'"):
+        load_config(environment={"REMOTEMEDIA_CHANEL_CAPACITY": "1"})
+    assert load_config(environment={"REMOTEMEDIA_HOME": "1"}) == MultiprocessConfig()
+
+
+def test_each_value_is_explained(tmp_path: Path) -> None:
+    file_of(tmp_path, QUICK_START)
+    environment = {"REMOTEMEDIA_SPIN_US": "20", "REMOTEMEDIA_PLUGINS_BLOCK": "a,b"}
+    settings, error = explain(environment=environment, channel_capacity=3)
+    assert error is None
+    found = {one.key: (one.value, one.source, one.place) for one in settings}
+    assert len(found) == len(settings)
+    multiprocess = "multiprocess."
+    assert found[multiprocess + "channel_capacity"] == (3, "argument", "")
+    assert found[multiprocess + "spin_us"] == (20, "environment", "REMOTEMEDIA_SPIN_US")
+    assert found[multiprocess + "init_timeout_secs"] == (30.0, "file", "runtime.toml:5")
+    assert found[multiprocess + "python.executable"] == ("python", "file", "runtime.toml:11")
+    assert found[multiprocess + "python.preload"] == ((), "default", "")
+    assert found["plugins.block"] == (("a", "b"), "environment", "REMOTEMEDIA_PLUGINS_BLOCK")
+
+
+def test_what_is_wrong_has_no_effect_in_the_explanation(tmp_path: Path) -> None:
+    file_of(tmp_path, _MISTAKES)
+    settings, error = explain(environment={})
+    assert error is not None
+    assert len(error.problems) == 5
+    assert {one.source for one in settings} == {"default"}
+
+
+_TEXT = st.text("aé.\0", max_size=4)
+_PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | _TEXT
+_VALUES = _PLAIN | st.lists(_PLAIN, max_size=3) | st.dictionaries(_TEXT, _PLAIN, max_size=3)
+_KEYS = st.sampled_from([*MultiprocessConfig.__struct_fields__, "python", "other", ""])
+
+
+@given(st.dictionaries(_KEYS, _VALUES, max_size=5))
+def test_whatever_the_file_holds_is_taken_or_a_config_error(table: dict[str, object]) -> None:
+    file = SettingsFile(Path("runtime.toml"), {"multiprocess": table}, {(): "runtime.toml"})
+    found = MULTIPROCESS.gather(file, {}, {})
+    wrong = {problem.key.split(".")[1] for problem in found.problems}
+    if found.problems:
+        with pytest.raises(ConfigError):
+            found.built()
+    else:
+        assert isinstance(found.built(), MultiprocessConfig)
+    assert wrong <= {*table}

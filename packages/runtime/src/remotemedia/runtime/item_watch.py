@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from remotemedia.runtime.channels.node_record import NodeRecord, WorkItem
-    from remotemedia.runtime.description import NodeDescription
     from remotemedia.runtime.executors.base import RunningNode
+    from remotemedia.runtime.session_description import SessionNode
 
 __all__ = ["ItemWatch"]
 
@@ -38,7 +38,7 @@ class ItemWatch:
     def __init__(
         self,
         node_id: str,
-        node: NodeDescription,
+        node: SessionNode,
         record: NodeRecord,
         running: RunningNode,
         report: Callable[[ItemTimeout, bool], object],

@@ -14,7 +14,7 @@ from remotemedia.runtime.node_status import NodeState, NodeStatus
 if TYPE_CHECKING:
     from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.channels.node_record import NodeRecord
-    from remotemedia.runtime.description import NodeDescription, SessionDescription
+    from remotemedia.runtime.session_description import SessionDescription, SessionNode
 
 __all__ = ["NodeMetrics", "SessionMeter", "SessionMetrics", "SessionStatus"]
 
@@ -137,7 +137,7 @@ class SessionMeter:
 
 
 class _NodeMeter:
-    def __init__(self, node: NodeDescription, session: SessionDescription, ledger: Ledger) -> None:
+    def __init__(self, node: SessionNode, session: SessionDescription, ledger: Ledger) -> None:
         self._node, self._owner = node, session.pid
         self._record: NodeRecord = ledger.node(node.record)
         self._queues = [(ledger.record(i), session.links[i].capacity) for i in node.inputs]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import ConfigError, PipelineError, near
-from remotemedia.runtime.config import parse_toml, read_text
 from remotemedia.runtime.node_options import OPTIONS, PATH_OPTIONS, anchor_environment
 from remotemedia.runtime.pipeline import EdgeSpec, NodeEntry, Pipeline
+from remotemedia.runtime.toml_file import key_places, parse_toml, read_text, table_header
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +21,6 @@ NODE_KEYS = ("type", "config", "executor", "on_error", *OPTIONS)
 _EDGE_KEYS = ("from", "to", "policy", "capacity")
 #: So many lines an edge may take that is written as a table of its own.
 _EDGE_LINES = 5
-_TABLE = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
-_PART = r"(?:[A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')"
-_KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
 
 
 def read_pipeline(path: Path) -> Pipeline:
@@ -68,7 +64,7 @@ class _Reader:
         self.path, self.table = path, table
         self.problems: list[str] = []
         self.text = text.splitlines()
-        self.places = _key_places(str(path), self.text)
+        self.places = key_places(str(path), self.text)
         self.unusable: set[str] = set()  # nodes that can't be checked
         self.found: set[tuple[object, ...]] = set()  # what was found in which line
 
@@ -208,34 +204,13 @@ class _Reader:
         return known or str(self.path)
 
 
-def _key_places(path: str, lines: list[str]) -> dict[tuple[str, ...], str]:
-    """Find the line of each table and key, dotted keys included.
-
-    A TOML parser gives no positions; messages need them only for keys that begin a line.
-    """
-    places: dict[tuple[str, ...], str] = {(): path}
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(lines, 1):
-        header = _TABLE.match(line)
-        key = _KEY.match(line)
-        if header and not key:
-            table = _parts(header.group(1))
-            places.setdefault(table, f"{path}:{number}")
-        elif key:
-            full = (*table, *_parts(key.group(1)))
-            for end in range(len(table) + 1, len(full) + 1):
-                places.setdefault(full[:end], f"{path}:{number}")
-    return places
-
-
 def _without_doubles(path: Path, text: str) -> tuple[str, list[str]]:
     """Blank out nodes whose name was there before: TOML forbids them, the rest can be read."""
     lines, first, problems = text.splitlines(), dict[tuple[str, ...], int](), list[str]()
     double = False
     for index, line in enumerate(lines):
-        header = _TABLE.match(line)
-        if header and not _KEY.match(line):
-            name = _parts(header.group(1))
+        name = table_header(line)
+        if name:
             double = name in first and name[:1] == ("nodes",)
             if double and len(name) == 2:
                 problems.append(
@@ -246,7 +221,3 @@ def _without_doubles(path: Path, text: str) -> tuple[str, list[str]]:
         if double:
             lines[index] = ""
     return "\n".join(lines), problems
-
-
-def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from remotemedia.core.errors import BrokenPluginsError, SessionClosed
+from remotemedia.runtime import configuration
 from remotemedia.runtime.background import Background
-from remotemedia.runtime.config import MultiprocessConfig, load_config
+from remotemedia.runtime.config import MultiprocessConfig
 from remotemedia.runtime.environments.placement import EnvironmentsNeeded, Places
 from remotemedia.runtime.environments.store import Store
 from remotemedia.runtime.executors.inline import InlineExecutor
 from remotemedia.runtime.executors.multiprocess import MultiprocessExecutor
 from remotemedia.runtime.graph import resolve
 from remotemedia.runtime.plugins import Catalog, PluginPolicy, discover
-from remotemedia.runtime.plugins.policy import load_policy
 from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.space_files import RuntimeFiles
 
@@ -57,8 +57,7 @@ class Runtime:
         self, config: MultiprocessConfig | None = None, *, plugins: PluginPolicy | None = None
     ) -> None:
         stop_if_loading_script()
-        self.config = load_config() if config is None else config
-        self.plugins = load_policy() if plugins is None else plugins
+        self.config, self.plugins = configuration.load(config, plugins)
         multiprocess = MultiprocessExecutor(self.config)
         self._executors: dict[str, Executor] = {
             "multiprocess": multiprocess,

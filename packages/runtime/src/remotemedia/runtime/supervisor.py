@@ -19,13 +19,13 @@ from remotemedia.core.errors import (
     ResourceLimitError,
     SessionClosed,
 )
-from remotemedia.runtime.description import SessionDescription, SessionFile
 from remotemedia.runtime.executors.base import NodeLaunch
 from remotemedia.runtime.item_watch import ItemWatch
 from remotemedia.runtime.node_group import NodeGroup
 from remotemedia.runtime.node_status import NodeState, NodeStatus, Progress
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.memory import memory_error, size_text
+from remotemedia.runtime.session_description import SessionDescription, SessionFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

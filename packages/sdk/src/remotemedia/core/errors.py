@@ -83,11 +83,28 @@ class ConfigError(RemoteMediaError):
         where: The node id, or the file or environment variable that the value came from.
         key: The key, dotted for nested ones; empty when the whole is meant.
         reason: What is wrong, and what would be valid.
+        problems: One line for each mistake, where there are several.
     """
 
     def __init__(self, where: str, key: str, reason: str) -> None:
         self.where, self.key, self.reason = where, key, reason
-        super().__init__(f"{where}: config key {key!r}: {reason}" if key else f"{where}: {reason}")
+        text = f"{where}: config key {key!r}: {reason}" if key else f"{where}: {reason}"
+        self.problems: tuple[str, ...] = (text,)
+        super().__init__(text)
+
+    @classmethod
+    def of(cls, errors: Sequence[ConfigError]) -> ConfigError:
+        """Return one error that tells of all of these; `where` and `key` are of the first."""
+        first, *others = errors
+        if not others:
+            return first
+        whole = cls(first.where, first.key, first.reason)
+        whole.problems = tuple(dict.fromkeys(line for one in errors for line in one.problems))
+        whole.args = (
+            f"the configuration has {len(whole.problems)} mistakes:\n"
+            + "\n".join(f"  {line}" for line in whole.problems),
+        )
+        return whole
 
 
 class PipelineError(RemoteMediaError):

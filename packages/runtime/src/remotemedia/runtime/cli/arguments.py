@@ -10,6 +10,8 @@ from remotemedia.core.errors import near
 from remotemedia.runtime.cli.usage import UsageMistake
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remotemedia.runtime.pipeline import Pipeline
 
 if sys.version_info >= (3, 11):
@@ -17,39 +19,44 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["apply_setting", "split_file"]
+__all__ = ["apply_settings", "split_file"]
 
 
-def apply_setting(pipeline: Pipeline, setting: str) -> None:
-    """Override configuration of a node.
+def apply_settings(pipeline: Pipeline, settings: Sequence[str]) -> list[str]:
+    """Override configuration of nodes.
 
     Args:
-        pipeline: Its node is changed.
-        setting: `NODE.KEY=VALUE`; KEY may be dotted; VALUE is as in TOML, else a string.
+        pipeline: Its nodes are changed.
+        settings: `NODE.KEY=VALUE`; KEY may be dotted; VALUE is as in TOML, else a string.
 
-    Raises:
-        UsageMistake: It reads differently, or there is no such node.
+    Returns:
+        What is wrong with those that read differently, or name no node.
     """
+    found = [(setting, _apply(pipeline, setting)) for setting in settings]
+    return [f"--set {setting}: {wrong}" for setting, wrong in found if wrong]
+
+
+def _apply(pipeline: Pipeline, setting: str) -> str | None:
+    """Apply one setting, or return what is wrong with it."""
     name, equals, written = setting.partition("=")
     node, dot, key = name.strip().partition(".")
     keys = [part.strip() for part in key.split(".")]
     if not (equals and dot and node and all(keys)):
-        raise UsageMistake(f"--set {setting}: must read NODE.KEY=VALUE")
+        return "must read NODE.KEY=VALUE"
     entry = pipeline.nodes.get(node)
     if entry is None:
-        raise UsageMistake(
-            f"--set {setting}: there is no node {node!r}; {near(node, pipeline.nodes)}"
-        )
+        return f"there is no node {node!r}; {near(node, pipeline.nodes)}"
     if not isinstance(entry.config, dict):
-        return  # reported by the check
+        return None  # reported by the check
     table = entry.config
     for part in keys[:-1]:
         inner = table.setdefault(part, {})
         if not isinstance(inner, dict):
-            raise UsageMistake(f"--set {setting}: {part!r} is no table but {inner!r:.60}")
+            return f"{part!r} is no table but {inner!r:.60}"
         table = inner
     table[keys[-1]] = _value(written.strip())
     pipeline.places["nodes", node, "config", keys[0]] = f"--set {setting}"
+    return None
 
 
 def _value(written: str) -> Any:  # noqa: ANN401 - any TOML value

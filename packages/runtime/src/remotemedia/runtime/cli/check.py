@@ -52,7 +52,9 @@ def check(context: click.Context, file: Path, *, as_json: bool) -> None:
         _, _, graph = load_checked(file, on_progress=progress)
     except PipelineError as error:
         _fail(context, file, error.problems, as_json=as_json)
-    except (BrokenPluginsError, ConfigError) as error:
+    except ConfigError as error:
+        _fail(context, file, error.problems, as_json=as_json)
+    except BrokenPluginsError as error:
         _fail(context, file, (str(error),), as_json=as_json)
     if as_json:
         from remotemedia.runtime.cli.events import CheckSummary

@@ -8,9 +8,9 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from remotemedia.core.errors import PipelineError
-from remotemedia.runtime.cli.arguments import apply_setting
-from remotemedia.runtime.cli.usage import Interrupted
+from remotemedia.core.errors import ConfigError, PipelineError
+from remotemedia.runtime.cli.arguments import apply_settings
+from remotemedia.runtime.cli.usage import Interrupted, UsageMistake
 from remotemedia.runtime.environments.placement import EnvironmentsNeeded
 from remotemedia.runtime.pipeline_file import read_draft
 from remotemedia.runtime.runtime import Runtime
@@ -42,23 +42,29 @@ def load_checked(
         on_progress: Called, in another thread, while an environment is made for a node.
 
     Raises:
-        ConfigError: The file can't be read, or is not TOML.
-        UsageMistake: A setting makes no sense.
-        PipelineError: With every mistake, in the order of the file.
+        ConfigError: The file can't be read, or is not TOML; or the runtime's configuration has
+            mistakes.
+        UsageMistake: Only settings make no sense.
+        PipelineError: With every mistake, in the order of the file; those of settings and of the
+            runtime's configuration first.
         NodeEnvironmentError: There is no mistake, but an environment can't be made.
         Interrupted: By SIGTERM.
     """
     pipeline, problems = read_draft(file)
-    for setting in settings:
-        apply_setting(pipeline, setting)
+    mistakes = apply_settings(pipeline, settings)
     if inline:
         for entry in pipeline.nodes.values():
             entry.executor = "inline"
-    runtime = Runtime()
+    try:
+        runtime = Runtime()
+    except ConfigError as error:
+        if not (mistakes or problems):
+            raise
+        raise PipelineError([*error.problems, *mistakes, *problems]) from error
     try:
         # Plugins that print must not get between what programs read.
         with contextlib.redirect_stdout(sys.stderr), _terminable():
-            if problems:  # nothing is made for a pipeline that can't run
+            if problems or mistakes:  # nothing is made for a pipeline that can't run
                 runtime.resolve(pipeline)
             else:
                 graph = runtime.check(pipeline, on_progress)
@@ -68,7 +74,10 @@ def load_checked(
         problems += error.problems
     if problems:
         unique = dict.fromkeys(problems)
-        raise PipelineError(sorted(unique, key=lambda problem: place_of(problem)[1] or 0))
+        problems = sorted(unique, key=lambda problem: place_of(problem)[1] or 0)
+        raise PipelineError([*mistakes, *problems])
+    if mistakes:
+        raise UsageMistake("\n".join(mistakes))
     return runtime, pipeline, graph
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "ProgressEvent",
     "ReloadEvent",
     "RunSummary",
+    "SettingEvent",
     "TextOutput",
     "output_event",
 ]
@@ -244,8 +245,17 @@ class RunSummary(Event, frozen=True, tag="summary"):
     outputs: list[FileOut]
 
 
+class SettingEvent(Event, frozen=True, tag="setting"):
+    """A value of the configuration, and where it comes from."""
+
+    key: str
+    value: Any
+    source: str
+    place: str | None
+
+
 class Mistake(Event, frozen=True, tag="mistake"):
-    """A mistake that `check` found; `file` and `line` are null where the place is not known."""
+    """A mistake of a pipeline or the configuration; `file` and `line` are null where not known."""
 
     file: str | None
     line: int | None

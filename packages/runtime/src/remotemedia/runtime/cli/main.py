@@ -10,6 +10,7 @@ import click
 
 from remotemedia.runtime.cli.bench import bench
 from remotemedia.runtime.cli.check import check
+from remotemedia.runtime.cli.config import config
 from remotemedia.runtime.cli.env import env
 from remotemedia.runtime.cli.nodes import nodes
 from remotemedia.runtime.cli.run import run
@@ -49,6 +50,7 @@ def remotemedia() -> None:
 remotemedia.add_command(run)
 remotemedia.add_command(check)
 remotemedia.add_command(nodes)
+remotemedia.add_command(config)
 remotemedia.add_command(bench)
 remotemedia.add_command(env)
 

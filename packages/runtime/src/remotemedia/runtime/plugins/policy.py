@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from remotemedia.core.errors import ConfigError, near
-from remotemedia.runtime.config import read_toml
+from remotemedia.runtime.config import TABLES
+from remotemedia.runtime.settings import Section, SettingsFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from remotemedia.runtime.plugins.catalog import InstalledPlugin
 
-__all__ = ["PluginPolicy", "load_policy"]
-
-_ENVIRONMENT = "REMOTEMEDIA_PLUGINS_"
-_LISTS = ("allow", "block")
+__all__ = ["PLUGINS", "PluginPolicy", "load_policy"]
 
 
 class PluginPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,8 +39,7 @@ class PluginPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     timeout_secs: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.timeout_secs > 0:
-            raise ConfigError(type(self).__name__, "timeout_secs", "must be positive")
+        PLUGINS.recheck(self)
 
     def refusal(self, plugin: InstalledPlugin) -> str | None:
         """Return which setting keeps a plugin out, or None."""
@@ -81,27 +77,27 @@ def load_policy(
     Raises:
         ConfigError: A key is unknown or a value has the wrong type.
     """
-    default = Path("runtime.toml")
-    if file is None and default.is_file():
-        file = default
-    table: Any = read_toml(file).get("plugins", {}) if file is not None else {}
-    if not isinstance(table, dict):
-        raise ConfigError(str(file), "plugins", "must be a table: [plugins]")
-    policy = {key: _checked(key, value, f"{file}", key) for key, value in table.items()}
-    for name, text in (os.environ if environment is None else environment).items():
-        if name.startswith(_ENVIRONMENT):
-            key = name.removeprefix(_ENVIRONMENT).lower()
-            value = [part.strip() for part in text.split(",") if part.strip()]
-            policy[key] = _checked(key, value if key in _LISTS else text, "environment", name)
-    return PluginPolicy(**policy)
+    source = SettingsFile.find(file)
+    variables = os.environ if environment is None else environment
+    return PLUGINS.gather(source, variables, {}).built(source.strangers(TABLES) if source else ())
 
 
-def _checked(key: str, value: Any, where: str, name: str) -> Any:  # noqa: ANN401
-    fields = {field.name: field.type for field in msgspec.structs.fields(PluginPolicy)}
-    name = name if where == "environment" else f"plugins.{name}"
-    if key not in fields:
-        raise ConfigError(where, name, f"unknown; {near(key, fields)}")
-    try:
-        return msgspec.convert(value, fields[key], strict=where != "environment")
-    except msgspec.ValidationError as error:
-        raise ConfigError(where, name, str(error)) from error
+def _checked(key: str, value: Any, strict: bool) -> Any:  # noqa: ANN401, FBT001
+    """Return a value as its field has it; see `Section.check`."""
+    types = {field.name: field.type for field in msgspec.structs.fields(PluginPolicy)}
+    value = msgspec.convert(value, types[key], strict=strict)
+    if key == "timeout_secs" and not value > 0:
+        raise ValueError("must be positive")
+    return value
+
+
+#: The table [plugins].
+PLUGINS = Section(
+    "plugins",
+    PluginPolicy,
+    "REMOTEMEDIA_PLUGINS_",
+    _checked,
+    lists=("allow", "block"),
+    separator=",",
+    owns_prefix=True,
+)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remotemedia.runtime.config import load_config
+from remotemedia.runtime.configuration import load
 from remotemedia.runtime.nodetypes import NodeType, local_types, resolve_type
 from remotemedia.runtime.plugins import Catalog, discover
-from remotemedia.runtime.plugins.policy import load_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +59,9 @@ def take_inventory(extra_paths: Sequence[Path] = ()) -> Inventory:
     Raises:
         ConfigError: The configuration has a mistake.
     """
-    paths = (*map(Path, load_config().extra_paths), *extra_paths)
+    config, policy = load()
+    paths = (*map(Path, config.extra_paths), *extra_paths)
     with contextlib.redirect_stdout(sys.stderr):  # a plugin that prints must not spoil our output
-        catalog = discover(policy=load_policy())
+        catalog = discover(policy=policy)
         local, problems = local_types(paths)
     return Inventory(catalog, local, problems, paths)

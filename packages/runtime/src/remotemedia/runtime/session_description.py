@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from remotemedia.runtime.graph import Graph
     from remotemedia.runtime.wiring import Wiring
 
-__all__ = ["NodeDescription", "SessionDescription", "SessionFile"]
+__all__ = ["SessionDescription", "SessionFile", "SessionNode"]
 
 
-class NodeDescription(msgspec.Struct, frozen=True):
+class SessionNode(msgspec.Struct, frozen=True):
     """A node of a session.
 
     Attributes:
@@ -70,7 +70,7 @@ class SessionDescription(msgspec.Struct, frozen=True):
     pid: int
     ledger: int
     started: float
-    nodes: dict[str, NodeDescription]
+    nodes: dict[str, SessionNode]
     links: tuple[Link, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -83,7 +83,7 @@ class SessionDescription(msgspec.Struct, frozen=True):
         nodes = {}
         for node in graph.nodes.values():
             endpoint = wiring.endpoints[node.id]
-            nodes[node.id] = NodeDescription(
+            nodes[node.id] = SessionNode(
                 node.type.spec.name,
                 node.executor,
                 endpoint.record or 0,
