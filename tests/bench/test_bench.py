@@ -118,10 +118,11 @@ def test_throughput_counts_messages_and_bytes() -> None:
 
 def test_spawn_compares_sessions_with_a_process_that_imports() -> None:
     *starts, idle = rows_of("spawn", "--rounds", "1", "--idle-seconds", "0.5")
-    assert [row["nodes"] for row in starts] == [1, 1, 10]
+    assert [row["nodes"] for row in starts] == [1, 1, 10, 30]
     assert all(row["ratio"] > 0 for row in starts)
     assert idle["benchmark"] == "idle"
     assert idle["nodes"] == 10
+    assert 0 < idle["memory_mb_per_node"] <= idle["memory_mb"] / 9
     assert 0 <= idle["cpu_percent"] < 50
 
 

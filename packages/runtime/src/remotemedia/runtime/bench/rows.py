@@ -103,12 +103,14 @@ class IdleRow(_Row, frozen=True, tag="idle"):
         seconds: How long it was watched.
         cpu_percent: Of one core, all its processes and the application together.
         memory_mb: Proportional memory (PSS) of its node processes, in MiB.
+        memory_mb_per_node: The same for each.
     """
 
     nodes: int
     seconds: float
     cpu_percent: float
     memory_mb: float
+    memory_mb_per_node: float
 
 
 class NodeRow(_Row, frozen=True, tag="pipeline"):

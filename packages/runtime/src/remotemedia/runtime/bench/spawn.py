@@ -18,6 +18,7 @@ from remotemedia.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
     from remotemedia.runtime.config import MultiprocessConfig
+    from remotemedia.runtime.session import Session
 
 __all__ = ["idle", "spawn"]
 
@@ -26,29 +27,30 @@ _SETTLE_SECS = 0.5
 
 
 async def spawn(config: MultiprocessConfig, rounds: int) -> list[SpawnRow]:
-    """Start sessions of one and of ten nodes; each round in a runtime of its own."""
-    taken: dict[tuple[str, int], list[float]] = {
-        ("1 node, first of a runtime", 1): [],
-        ("1 node, warm", 1): [],
-        ("10 nodes, warm", 10): [],
+    """Start sessions of one, ten and three nodes; each round in a runtime of its own."""
+    taken: dict[tuple[str, int, int], list[float]] = {
+        ("1 node, first of a runtime", 1, 1): [],
+        ("1 node, warm", 1, 1): [],
+        ("10 nodes, warm", 1, 10): [],
+        ("10 sessions of 3 nodes at once", 10, 3): [],
     }
     baseline: list[float] = []
     for _ in range(rounds):
         baseline.append(await anyio.to_thread.run_sync(_import_in_a_process))
         async with Runtime(config) as runtime:
-            for (_, nodes), times in taken.items():
-                times.append(await _start(runtime, nodes))
+            for (_, sessions, nodes), times in taken.items():
+                times.append(await _start(runtime, sessions, nodes))
     base = median(baseline)
     return [
         SpawnRow(
             what=what,
-            nodes=nodes,
+            nodes=sessions * nodes,
             p50_ms=round(median(times), 1),
             worst_ms=round(max(times), 1),
             baseline_ms=round(base, 1),
             ratio=round(median(times) / base, 3),
         )
-        for (what, nodes), times in taken.items()
+        for (what, sessions, nodes), times in taken.items()
     ]
 
 
@@ -65,7 +67,13 @@ async def idle(config: MultiprocessConfig, seconds: float, nodes: int = 10) -> I
         used, passed = sum(map(_cpu_ns, watched)) - before, time.monotonic_ns() - began
         memory = sum(psutil.Process(pid).memory_full_info().pss for pid in pids) / 2**20
         await session.cleanup()
-    return IdleRow(nodes, round(passed / 1e9, 2), round(100 * used / passed, 3), round(memory, 1))
+    return IdleRow(
+        nodes=nodes,
+        seconds=round(passed / 1e9, 2),
+        cpu_percent=round(100 * used / passed, 3),
+        memory_mb=round(memory, 1),
+        memory_mb_per_node=round(memory / nodes, 2),
+    )
 
 
 def _chain(nodes: int) -> Pipeline:
@@ -77,12 +85,19 @@ def _chain(nodes: int) -> Pipeline:
     return pipeline
 
 
-async def _start(runtime: Runtime, nodes: int) -> float:
-    pipeline = _chain(nodes)
+async def _start(runtime: Runtime, sessions: int, nodes: int) -> float:
+    started: list[Session] = []
+
+    async def start(number: int) -> None:
+        started.append(await runtime.create_session(f"bench{number}", _chain(nodes)))
+
     began = time.perf_counter()
-    session = await runtime.create_session("bench", pipeline)
+    async with anyio.create_task_group() as group:
+        for number in range(sessions):
+            group.start_soon(start, number)
     taken = (time.perf_counter() - began) * 1000
-    await session.cleanup()
+    for session in started:
+        await session.cleanup()
     return taken
 
 
