@@ -25,6 +25,17 @@ pytestmark = pytest.mark.timeout(60)
 PIPELINE = '[nodes.pass]\ntype = "remotemedia.runtime.bench.nodes:Pass"\n'
 
 
+SLOW = """
+import time
+from remotemedia.core.node import MultiprocessNode
+
+class Slow(MultiprocessNode):
+    def process(self, data):
+        time.sleep(self.config["seconds"])
+        return data
+"""
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "remotemedia.runtime.cli.main", "bench", *arguments],
@@ -148,6 +159,26 @@ def test_pipeline_says_where_time_goes(tmp_path: Path) -> None:
     whole, node = rows_of("pipeline", str(pipeline), "--input", str(recording), "--fast")
     assert (whole["node"], node["node"]) == ("", "pass")
     assert (node["taken"], node["sent"], whole["taken"]) == (25, 25, 25)
+
+
+def test_pipeline_tells_what_nodes_cost_from_what_the_runtime_costs(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    recording, pipeline = tmp_path / "speech.wav", tmp_path / "slow.toml"
+    soundfile.write(recording, [0.0] * 320, 16000)
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    pipeline.write_text(
+        'extra_paths = ["."]\nedges = ["a -> b"]\n'
+        '[nodes.a]\ntype = "slow:Slow"\nconfig.seconds = 0.3\n'
+        '[nodes.b]\ntype = "slow:Slow"\nconfig.seconds = 0.2\n',
+        encoding="utf-8",
+    )
+    whole, a, b = rows_of("pipeline", str(pipeline), "--input", str(recording))
+    assert whole["turn_ms"] > 500
+    assert 450 < whole["turn_computing_ms"] <= whole["turn_ms"]
+    assert 250 < a["turn_computing_ms"] < whole["turn_ms"]
+    assert 190 < b["turn_computing_ms"] < whole["turn_ms"]
+    split = whole["turn_computing_ms"] + whole["turn_runtime_ms"]
+    assert split == pytest.approx(whole["turn_ms"], abs=1)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["on_recording"]
 
 _CHUNKS_PER_SECOND = 50
-_LOOK_AGAIN_SECS = 0.002
+_LOOK_AGAIN_SECS = 0.001
 
 
 @dataclass
@@ -45,6 +45,8 @@ class _Node:
         cpu_s: Processor time that it had used when it was last looked at.
         sent: Messages sent when it was last looked at, over all outputs.
         waiting: Sum of the messages that waited, over all looks.
+        turn_waiting: Seconds of the turn in which messages waited for it.
+        turn_busy: How long it had worked, when the turn began, and when it was answered.
         sent_at: When messages were seen to be sent.
     """
 
@@ -54,6 +56,8 @@ class _Node:
     cpu_s: float = 0.0
     sent: int = 0
     waiting: int = 0
+    turn_waiting: float = 0.0
+    turn_busy: list[float] = field(default_factory=list)
     sent_at: list[float] = field(default_factory=list)
 
 
@@ -76,7 +80,10 @@ async def on_recording(
     try:
         session = await runtime.create_session("bench", pipeline)
         try:
-            return await _Watch(session).run(reader, realtime=realtime)
+            outputs = runtime.check(pipeline).outputs
+            audio = {str(ref) for ref in outputs if ref.port.type == "audio"}
+            answers = audio or {str(ref) for ref in outputs}
+            return await _Watch(session, answers).run(reader, realtime=realtime)
         finally:
             await session.cleanup()
     finally:
@@ -84,13 +91,16 @@ async def on_recording(
 
 
 class _Watch:
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, answers: set[str]) -> None:
+        self._session, self._answers = session, answers
         self._nodes: dict[str, _Node] = {}
         self._stats: dict[str, ChannelStats] = {}
         self._looks = 0
         self._got_at: list[float] = []
         self._done = False
+        # The turn: from the end of the input to the first answer after it.
+        self._ended = self._answered = 0.0
+        self._looked_at = self._computing = 0.0
 
     async def run(self, reader: AudioReader, *, realtime: bool) -> list[NodeRow]:
         session = self._session
@@ -106,7 +116,8 @@ class _Watch:
             for output in session.outputs:
                 group.start_soon(self._receive, output)
             await self._send(reader, realtime=realtime)
-            ended = time.monotonic()
+            ended = self._ended = self._looked_at = time.monotonic()
+            await self._note_busy()
             await session.close_input()
             await session.wait_finished()
             self._done = True
@@ -140,11 +151,36 @@ class _Watch:
             except EndOfStream:
                 return
             self._got_at.append(time.monotonic())
+            if self._in_turn and output in self._answers:
+                self._answered = self._got_at[-1]
+                await self._note_busy()
 
     async def _look_again_and_again(self) -> None:
         while not self._done:
             await self._look()
             await anyio.sleep(_LOOK_AGAIN_SECS)
+
+    @property
+    def _in_turn(self) -> bool:
+        return self._ended > 0 and not self._answered
+
+    async def _note_busy(self) -> None:
+        """Note how long each node has worked so far, with what it has in work."""
+        metrics, status = await self._session.get_metrics(), await self._session.get_status()
+        for name, work in metrics.nodes.items():
+            in_work = status.nodes[name].item_seconds or 0.0
+            self._nodes[name].turn_busy.append(work.busy_seconds + in_work)
+
+    async def _look_at_turn(self, now: float) -> None:
+        """Add up when any node computed, and when messages waited for each."""
+        since, self._looked_at = self._looked_at, now
+        began = now
+        for name, status in (await self._session.get_status()).nodes.items():
+            if status.item is not None and not status.is_waiting:
+                began = min(began, now - (status.item_seconds or 0.0))
+            if any(self._stats[channel].current_occupancy for channel in self._nodes[name].inputs):
+                self._nodes[name].turn_waiting += now - since
+        self._computing += now - max(began, since)
 
     async def _look(self) -> None:
         now = time.monotonic()
@@ -159,6 +195,8 @@ class _Watch:
             node.waiting += sum(self._stats[c].current_occupancy for c in node.inputs)
             if node.pid is not None and self._looks % 50 == 0:
                 self._measure(node)
+        if self._in_turn:
+            await self._look_at_turn(now)
 
     @staticmethod
     def _measure(node: _Node) -> None:
@@ -173,8 +211,21 @@ class _Watch:
         if name:
             self._measure(node)
         after = [at - ended for at in (node.sent_at if name else self._got_at) if at > ended]
+        turn = self._answered - self._ended if self._answered else None
+        busy = node.turn_busy if len(node.turn_busy) > 1 else None
+        computing = busy[1] - busy[0] if name and busy else None
+        if not name and turn is not None:
+            computing = min(self._computing, turn)
         return NodeRow(
             node=name,
+            turn_ms=None if name or turn is None else round(turn * 1000, 1),
+            turn_waiting_ms=round(node.turn_waiting * 1000, 1) if name and busy else None,
+            turn_computing_ms=None if computing is None else round(computing * 1000, 1),
+            turn_runtime_ms=(
+                None
+                if name or turn is None or computing is None
+                else round((turn - computing) * 1000, 1)
+            ),
             taken=sum(stats.message_count for stats in inputs),
             sent=sum(self._stats[channel].sent for channel in node.outputs),
             moving_us=max((stats.latency_p50_us for stats in inputs), default=None),

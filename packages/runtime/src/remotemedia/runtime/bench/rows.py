@@ -120,6 +120,12 @@ class NodeRow(_Row, frozen=True, tag="pipeline"):
 
     Attributes:
         node: The node; empty for the whole pipeline, whose outputs are what the application got.
+        turn_ms: The turn: from the end of the input to the first audio after it (to the first
+            message of any kind, where the pipeline gives no audio); of the whole pipeline.
+        turn_waiting_ms: How long messages waited for this node during the turn.
+        turn_computing_ms: How long it worked in the turn; of the whole: when any node did.
+        turn_runtime_ms: What is left of the turn: moving, waking, and looking (up to 1 ms for each
+            item is lost by that); of the whole pipeline.
         taken: Messages that it took.
         sent: Messages that it sent.
         moving_us: Median time of a message from being written until it is taken; while the node
@@ -132,6 +138,10 @@ class NodeRow(_Row, frozen=True, tag="pipeline"):
     """
 
     node: str
+    turn_ms: float | None
+    turn_waiting_ms: float | None
+    turn_computing_ms: float | None
+    turn_runtime_ms: float | None
     taken: int
     sent: int
     moving_us: float | None

@@ -94,6 +94,10 @@ def _(row: SpawnRow) -> dict[str, str]:
 def _(row: NodeRow) -> dict[str, str]:
     return {
         "node": row.node or "(pipeline)",
+        "turn ms": _number(row.turn_ms, 1),
+        "waiting ms": _number(row.turn_waiting_ms, 1),
+        "computing ms": _number(row.turn_computing_ms, 1),
+        "runtime ms": _number(row.turn_runtime_ms, 1),
         "taken": str(row.taken),
         "sent": str(row.sent),
         "moving p50 µs": _number(row.moving_us, 0),
