@@ -46,7 +46,7 @@ class _Node:
         sent: Messages sent when it was last looked at, over all outputs.
         waiting: Sum of the messages that waited, over all looks.
         turn_waiting: Seconds of the turn in which messages waited for it.
-        turn_busy: How long it had worked, when the turn began, and when it was answered.
+        turn_computing: Seconds of the turn in which it worked.
         sent_at: When messages were seen to be sent.
     """
 
@@ -57,7 +57,7 @@ class _Node:
     sent: int = 0
     waiting: int = 0
     turn_waiting: float = 0.0
-    turn_busy: list[float] = field(default_factory=list)
+    turn_computing: float = 0.0
     sent_at: list[float] = field(default_factory=list)
 
 
@@ -117,7 +117,6 @@ class _Watch:
                 group.start_soon(self._receive, output)
             await self._send(reader, realtime=realtime)
             ended = self._ended = self._looked_at = time.monotonic()
-            await self._note_busy()
             await session.close_input()
             await session.wait_finished()
             self._done = True
@@ -153,7 +152,6 @@ class _Watch:
             self._got_at.append(time.monotonic())
             if self._in_turn and output in self._answers:
                 self._answered = self._got_at[-1]
-                await self._note_busy()
 
     async def _look_again_and_again(self) -> None:
         while not self._done:
@@ -164,23 +162,19 @@ class _Watch:
     def _in_turn(self) -> bool:
         return self._ended > 0 and not self._answered
 
-    async def _note_busy(self) -> None:
-        """Note how long each node has worked so far, with what it has in work."""
-        metrics, status = await self._session.get_metrics(), await self._session.get_status()
-        for name, work in metrics.nodes.items():
-            in_work = status.nodes[name].item_seconds or 0.0
-            self._nodes[name].turn_busy.append(work.busy_seconds + in_work)
-
     async def _look_at_turn(self, now: float) -> None:
         """Add up when any node computed, and when messages waited for each."""
         since, self._looked_at = self._looked_at, now
-        began = now
+        computed = 0.0
         for name, status in (await self._session.get_status()).nodes.items():
+            node = self._nodes[name]
             if status.item is not None and not status.is_waiting:
-                began = min(began, now - (status.item_seconds or 0.0))
-            if any(self._stats[channel].current_occupancy for channel in self._nodes[name].inputs):
-                self._nodes[name].turn_waiting += now - since
-        self._computing += now - max(began, since)
+                took = min(status.item_seconds or 0.0, now - since)
+                node.turn_computing += took
+                computed = max(computed, took)
+            if any(self._stats[channel].current_occupancy for channel in node.inputs):
+                node.turn_waiting += now - since
+        self._computing += computed
 
     async def _look(self) -> None:
         now = time.monotonic()
@@ -212,20 +206,13 @@ class _Watch:
             self._measure(node)
         after = [at - ended for at in (node.sent_at if name else self._got_at) if at > ended]
         turn = self._answered - self._ended if self._answered else None
-        busy = node.turn_busy if len(node.turn_busy) > 1 else None
-        computing = busy[1] - busy[0] if name and busy else None
-        if not name and turn is not None:
-            computing = min(self._computing, turn)
+        computing = node.turn_computing if name else min(self._computing, turn or 0.0)
         return NodeRow(
             node=name,
-            turn_ms=None if name or turn is None else round(turn * 1000, 1),
-            turn_waiting_ms=round(node.turn_waiting * 1000, 1) if name and busy else None,
-            turn_computing_ms=None if computing is None else round(computing * 1000, 1),
-            turn_runtime_ms=(
-                None
-                if name or turn is None or computing is None
-                else round((turn - computing) * 1000, 1)
-            ),
+            turn_ms=_ms(None if name else turn),
+            turn_waiting_ms=_ms(node.turn_waiting if name and turn else None),
+            turn_computing_ms=_ms(computing if turn else None),
+            turn_runtime_ms=_ms(None if name or turn is None else turn - computing),
             taken=sum(stats.message_count for stats in inputs),
             sent=sum(self._stats[channel].sent for channel in node.outputs),
             moving_us=max((stats.latency_p50_us for stats in inputs), default=None),
@@ -235,3 +222,7 @@ class _Watch:
             first_after_s=round(after[0], 4) if after else None,
             last_after_s=round(after[-1], 4) if after else None,
         )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
