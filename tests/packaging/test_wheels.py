@@ -42,7 +42,7 @@ DISTS = (
         "runtime",
         "remotemedia/runtime",
         {"console_scripts": {"remotemedia": "remotemedia.runtime.cli.main:main"}},
-        frozenset({"bench"}),
+        frozenset({"bench", "environments"}),
     ),
     Dist(
         "remotemedia-nodes-whisper",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "missing", "pairs"]
 
+# iceoryx2 adds some 80 bytes to it, and the kernel takes paths of 107.
+_SOCKET_FOLDER_AT_MOST = 24
 #: What `--against` takes.
 NAMES = ("queue", "pyzmq", "dora")
 _NEEDED = {
@@ -47,8 +49,7 @@ def pairs(against: Sequence[str] = (), pin: Sequence[int] | None = None) -> Iter
 
     context = multiprocessing.get_context("spawn")
     files = RuntimeFiles.create()  # reclaimed by the next runtime, if this process is killed
-    # Sockets lie here: their paths must be short.
-    directory = Path(tempfile.mkdtemp(prefix="rmb-"))
+    directory = Path(tempfile.mkdtemp(prefix="rmb-", dir=_short(tempfile.gettempdir())))
     started: list[Pair] = []
     try:
         raw = RawIceoryx2(str(directory), files.prefix)
@@ -71,3 +72,8 @@ def pairs(against: Sequence[str] = (), pin: Sequence[int] | None = None) -> Iter
             pair.close()
         shutil.rmtree(directory, ignore_errors=True)
         files.remove()
+
+
+def _short(directory: str) -> str:
+    """Return a directory in which sockets can lie."""
+    return directory if len(directory) <= _SOCKET_FOLDER_AT_MOST else "/tmp"  # noqa: S108 - see above
