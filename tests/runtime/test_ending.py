@@ -151,24 +151,6 @@ def test_os_exit_takes_the_nodes_along(start_program: Callable[..., Any], nodes:
     reclaim()
 
 
-def test_a_forked_child_of_the_application_does_not_disturb_it(
-    start_program: Callable[..., Any], nodes: Path
-) -> None:
-    end = (
-        "pid = os.fork()\n"
-        "    if pid == 0:\n"
-        "        sys.exit(0)  # runs what the parent has registered for its own end\n"
-        "    os.waitpid(pid, 0)\n"
-        "    await session.send('a', 2)\n"
-        "    print([(await session.receive('b')).payload for _ in range(2)])\n"
-        "    await session.cleanup()"
-    )
-    source = "import warnings\nwarnings.simplefilter('ignore')\n" + application(nodes, end)
-    code, output = start_program(source).result()
-    assert code == 0, output
-    assert "[1, 2]" in output
-
-
 # ---- whose files they are
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from remotemedia.runtime.channels.bell import AsyncBell, Bells
+from remotemedia.runtime.forks import left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -48,6 +49,7 @@ class EventBox:
         return events
 
 
+@left_behind
 class Background:
     """An event loop in a thread, shared by all runtimes of this process."""
 

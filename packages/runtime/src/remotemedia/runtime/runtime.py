@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from remotemedia.runtime.environments.placement import EnvironmentsNeeded, Place
 from remotemedia.runtime.environments.store import Store
 from remotemedia.runtime.executors.inline import InlineExecutor
 from remotemedia.runtime.executors.multiprocess import MultiprocessExecutor
+from remotemedia.runtime.forks import left_behind
 from remotemedia.runtime.graph import resolve
 from remotemedia.runtime.plugins import Catalog, PluginPolicy, discover
 from remotemedia.runtime.processes.loading import stop_if_loading_script
@@ -112,8 +112,12 @@ class Runtime:
         await Background.shared().call(self._executors["multiprocess"].prepare())
 
     async def shutdown(self) -> None:
-        """End all sessions, and remove everything that the runtime has made."""
-        await Background.until_done(Background.shared().submit(self.close()))
+        """End all sessions, and remove everything that the runtime has made.
+
+        In a forked child, which has none of it, this does nothing.
+        """
+        if self._state.is_here:
+            await Background.until_done(Background.shared().submit(self.close()))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -125,8 +129,9 @@ class Runtime:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with anyio.CancelScope(shield=True):
-            await self.shutdown()
+        if self._state.is_here:  # a forked child may have no event loop
+            with anyio.CancelScope(shield=True):
+                await self.shutdown()
 
     # ---- for sessions
 
@@ -237,6 +242,7 @@ class Runtime:
         self._state.adopt(supervisor)
 
 
+@left_behind
 class _State:
     """What has to be removed at the end; outlives a Runtime that was just dropped."""
 
@@ -249,7 +255,7 @@ class _State:
         self._closed = False
         self._shutting_down = asyncio.Lock()
         self._forget: Callable[[], None] = lambda: None
-        self._owner = os.getpid()
+        self.is_here = True  # and not in the process that this one was forked from
 
     def open(self) -> tuple[RuntimeFiles, Space]:
         from remotemedia.runtime.channels.space import Space
@@ -257,7 +263,7 @@ class _State:
         with self._lock:
             if self._closed:
                 raise SessionClosed("the runtime was shut down; make a new one")
-            if os.getpid() != self._owner:
+            if not self.is_here:
                 raise SessionClosed("the runtime belongs to the parent process; make a new one")
             if self._opened is None:
                 files = RuntimeFiles.create()
@@ -278,6 +284,10 @@ class _State:
     def adopt(self, supervisor: SessionSupervisor) -> None:
         with self._lock:
             self._sessions.add(supervisor)
+
+    def _leave_behind(self) -> None:
+        self._lock = threading.Lock()  # the parent may have held it at that moment
+        self.is_here, self._opened = False, None
 
     async def shutdown(self) -> None:
         async with self._shutting_down:  # whoever comes second returns when all is gone, too

@@ -96,6 +96,8 @@ class Session(WatchedSession):
             InitTimeout: A node took too long.
             ProcessCrashError: A node's process died.
         """
+        if not self._is_here:
+            raise self._not("new", "")
         if self._state != "new":
             raise SessionError(f"session {self.session_id!r} was initialized already")
         self._state = "initializing"
@@ -130,7 +132,7 @@ class Session(WatchedSession):
 
         Can be called at any time, more than once and by several tasks.
         """
-        if self._state == "new":
+        if self._state == "new" or not self._is_here:
             self._state = "closed"
             return
         end = self._begin_end()
@@ -301,6 +303,11 @@ class Session(WatchedSession):
         self._taps = taps = open_taps(space, graph, wiring, ledger, bells)
         supervisor.app_bells += [end.bell for end in (*feeds.all(), *taps.all())]
         return supervisor
+
+    def _leave_behind(self) -> None:
+        super()._leave_behind()
+        self._feeds = self._taps = None
+        self._owns_runtime = False
 
     def _check_open(self) -> None:
         if self._state == "closed":

@@ -20,6 +20,7 @@ from remotemedia.core.errors import (
     SessionClosed,
 )
 from remotemedia.runtime.executors.base import NodeLaunch
+from remotemedia.runtime.forks import left_behind
 from remotemedia.runtime.item_watch import ItemWatch
 from remotemedia.runtime.node_group import NodeGroup
 from remotemedia.runtime.node_status import NodeState, NodeStatus, Progress
@@ -45,6 +46,7 @@ _KEPT_ERRORS = 100
 _STATES = tuple(NodeState)
 
 
+@left_behind
 class SessionSupervisor:
     """Starts the nodes of a session, hears of everything that happens to them, and ends them.
 

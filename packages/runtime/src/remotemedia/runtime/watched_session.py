@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Literal
 
 from remotemedia.core.errors import SessionClosed, SessionError, near
+from remotemedia.runtime.forks import left_behind
 from remotemedia.runtime.monitoring import SessionMeter, SessionMetrics, SessionStatus
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["State", "WatchedSession"]
 State = Literal["new", "initializing", "ready", "running", "closed"]
 
 
+@left_behind
 class WatchedSession:
     """The part of a session that only tells: it changes nothing, and waits for nothing.
 
@@ -34,6 +36,7 @@ class WatchedSession:
     ) -> None:
         self.session_id = session_id
         self._state: State = "new"
+        self._is_here = True  # and not in the process that this one was forked from
         self._supervisor: SessionSupervisor | None = None
         self._meter: SessionMeter | None = None
         self._crash_callbacks = list(crash_callbacks)
@@ -117,7 +120,15 @@ class WatchedSession:
             raise self._not("initialized", "call initialize() first")
         return self._supervisor
 
+    def _leave_behind(self) -> None:
+        self._state, self._is_here = "closed", False
+        self._supervisor = None
+
     def _not(self, wanted: str, advice: str) -> SessionError:
+        if not self._is_here:
+            return SessionClosed(
+                f"session {self.session_id!r} belongs to the parent process; make one of your own"
+            )
         supervisor = self._supervisor
         if supervisor is not None and supervisor.error is not None:
             raise supervisor.fault()

@@ -11,6 +11,7 @@ from remotemedia.core import wire
 from remotemedia.core.errors import WireError
 from remotemedia.runtime.channels.plan import MAX_BORROWED
 from remotemedia.runtime.channels.space import Space, view_of
+from remotemedia.runtime.forks import left_behind
 
 if TYPE_CHECKING:
     from remotemedia.core.data import RuntimeData
@@ -50,6 +51,7 @@ class _Returns:
             self._bells.ring(self._room)
 
 
+@left_behind
 class _Lease:
     """A received sample; tells when nobody reads it any more."""
 
@@ -63,6 +65,7 @@ class _Lease:
         self._returns.put(self._nbytes)
 
 
+@left_behind
 class Inlet:
     """Takes messages from one edge, in order.
 

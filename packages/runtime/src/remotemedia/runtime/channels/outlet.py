@@ -13,6 +13,7 @@ from remotemedia.core.errors import ChannelFullError, LoanError
 from remotemedia.core.loans import Loan, Loans, ordinary
 from remotemedia.runtime.channels.space import MAX_LOANS, Space, copy_to, view_of
 from remotemedia.runtime.channels.writer import Consumer, Writer
+from remotemedia.runtime.forks import left_behind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,7 @@ __all__ = ["Outlet"]
 _LOAN_OFFSET, _LOAN_OFFSET_EACH = 512, 64
 
 
+@left_behind
 class _Lent:
     """A sample that was lent; noted for as long as it is neither sent nor let go."""
 
@@ -49,6 +51,7 @@ class _Lent:
         self._all.discard(id(self))
 
 
+@left_behind
 class Outlet:
     """Sends data to all consumers of one output port, each by its own policy.
 

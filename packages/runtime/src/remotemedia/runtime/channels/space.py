@@ -11,6 +11,7 @@ import numpy as np
 from remotemedia.core.loans import MAX_LOANS_OUT
 from remotemedia.core.wire import ALIGNMENT
 from remotemedia.runtime.channels.plan import MAX_BORROWED
+from remotemedia.runtime.forks import left_behind
 
 if TYPE_CHECKING:
     from remotemedia.core.wire import Message
@@ -36,6 +37,7 @@ NoMemoryLeft: type[Exception] = iox.LoanError
 iox.set_log_level(iox.LogLevel.Fatal)
 
 
+@left_behind
 class Space:
     """A node of iceoryx2 under a root and prefix of one runtime.
 

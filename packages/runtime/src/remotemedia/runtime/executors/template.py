@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from remotemedia.core.errors import ProcessSpawnError
+from remotemedia.runtime.forks import left_behind
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.family import kill_families
 from remotemedia.runtime.processes.output import LastLines, OutputLog
@@ -50,6 +51,7 @@ class Fork:
         self.end: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
 
 
+@left_behind
 class Template:
     """A template process of one interpreter.
 
