@@ -44,7 +44,7 @@ def sessions(text: str) -> list[tuple[str, str]]:
 def matches(shown: str, real: str) -> bool:
     """Compare output: measurements and widths of columns may differ, `…` stands for anything."""
     shown, real = map(_comparable, (shown, real))
-    pattern = re.escape(shown).replace("…", ".*?")
+    pattern = re.escape(shown).replace("…\\\n", "(?:.*?\n)?").replace("…", ".*?")
     return re.fullmatch(pattern, real, re.DOTALL) is not None
 
 

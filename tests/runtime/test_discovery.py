@@ -184,7 +184,7 @@ def test_a_plugin_that_hangs_is_left_behind_and_named(site: SitePackages) -> Non
     try:
         catalog = site.found(timeout_secs=0.5)
     finally:
-        gate.open("w").close()
+        gate.open("wb").close()
     assert sorted(catalog.nodes) == ["a", "z"]
     assert "did not answer within 0.5 s" in only(catalog).reason
     assert "plugin_hangs_2.py, line 2" in only(catalog).reason

@@ -129,7 +129,10 @@ async def test_a_template_that_is_killed_takes_nodes_and_helpers_along(
         ("", signal.SIGKILL),
         ("signal.signal(signal.SIGTERM, signal.SIG_DFL)", signal.SIGTERM),
         # A child that lives on holds all descriptors of the application open.
-        ("print(os.fork() or [os.close(1), os.close(2), signal.pause()])", signal.SIGKILL),
+        (
+            "print(os.fork() or [os.close(1), os.close(2), signal.pause()], flush=True)",
+            signal.SIGKILL,
+        ),
     ],
     ids=["killed", "terminated", "killed with a forked child that lives on"],
 )

@@ -77,7 +77,8 @@ async def _examine(node: NodeType, *, initialize: bool, limit_secs: float) -> Fi
     spec = node.spec
     request = Request(spec.target, node.source, node.script, spec.name, node.paths, initialize)
     process = await anyio.open_process(
-        [sys.executable, "-m", _MODULE, str(os.getpid())],
+        # Unbuffered: what it printed last is of interest most when it crashes.
+        [sys.executable, "-u", "-X", "faulthandler", "-m", _MODULE, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
