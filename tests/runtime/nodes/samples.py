@@ -496,6 +496,28 @@ class Talks(MultiprocessNode):
         return data
 
 
+class Prints(MultiprocessNode):
+    """Writes what it gets to a descriptor, so many times, in C or as it is; then may die of it."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        order = data.payload
+        if order.get("by_c"):
+            ctypes.CDLL(None).printf(order["text"].encode())
+        content = bytes.fromhex(order["hex"]) if "hex" in order else order["text"].encode()
+        for _ in range(order.get("times", 0)):
+            rest = content
+            while rest:
+                rest = rest[os.write(order.get("fd", 1), rest) :]
+        if order.get("numbers"):
+            for number in range(order["numbers"]):
+                print("line", number)  # noqa: T201
+        if order.get("end") == "exit":
+            os._exit(3)
+        if order.get("end"):
+            os.kill(os.getpid(), signal.Signals[order["end"]])
+        return data
+
+
 class Progress(MultiprocessNode):
     def initialize(self) -> None:
         self.report_progress(0.25, "a quarter")

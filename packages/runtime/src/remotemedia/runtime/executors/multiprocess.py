@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MultiprocessExecutor"]
 
+# What a pipe holds can be a hundred thousand lines.
+_LOGGED_WITHIN_SECS = 10.0
+
 
 class MultiprocessExecutor(Executor):
     """Runs every node in a process of its own.
@@ -34,8 +37,8 @@ class MultiprocessExecutor(Executor):
 
     def __init__(self, config: MultiprocessConfig | None = None) -> None:
         self.config = config
-
         self._templates: dict[str, Template] = {}
+        self._watches: set[asyncio.Task[None]] = set()
 
     def check(self, launch: NodeLaunch) -> None:
         """Make sure that the interpreter is there.
@@ -59,6 +62,8 @@ class MultiprocessExecutor(Executor):
     async def _spawn(self, launch: NodeLaunch, events: NodeEvents) -> NodeProcess:
         process = NodeProcess(launch, events)
         await process.spawn(self._template(self._environment(launch.node)))
+        self._watches.add(process.watch)
+        process.watch.add_done_callback(self._watches.discard)
         return process
 
     async def prepare(self) -> None:
@@ -70,7 +75,9 @@ class MultiprocessExecutor(Executor):
         await self._template(self._default("")).ready("")
 
     async def close(self) -> None:
-        """End the template processes."""
+        """Wait until everything is logged that nodes wrote, and end the template processes."""
+        if self._watches:
+            await asyncio.wait(self._watches, timeout=_LOGGED_WITHIN_SECS)
         templates, self._templates = self._templates, {}
         await asyncio.gather(*(template.close() for template in templates.values()))
 

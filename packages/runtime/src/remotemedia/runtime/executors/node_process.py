@@ -35,7 +35,11 @@ _KILLED = 128 + signal.SIGKILL
 
 
 class NodeProcess(RunningNode):
-    """One node process, as its parent sees it."""
+    """One node process, as its parent sees it.
+
+    Attributes:
+        watch: Done when the process has ended, and everything that it wrote is logged.
+    """
 
     def __init__(self, launch: NodeLaunch, events: NodeEvents) -> None:
         self._launch, self._events = launch, events
@@ -48,7 +52,7 @@ class NodeProcess(RunningNode):
         self._stacks = Stacks()
         self._fork: Fork
         self._line: NodeLine
-        self._watch: asyncio.Task[None]
+        self.watch: asyncio.Task[None]
 
     @property
     def pid(self) -> int:
@@ -87,7 +91,7 @@ class NodeProcess(RunningNode):
                 os.close(fd)
         self._line = NodeLine(self._id, here, self._heard)
         self._ours = template.environment.is_own
-        self._watch = asyncio.get_running_loop().create_task(
+        self.watch = asyncio.get_running_loop().create_task(
             self._live(pipes[0], pipes[2]), name=f"remotemedia {self._id}"
         )
 
@@ -128,14 +132,13 @@ class NodeProcess(RunningNode):
 
     async def _live(self, stdout: int, stderr: int) -> None:
         loop = asyncio.get_running_loop()
-        logs, transports = [], []
+        logs: list[OutputLog] = []
         for fd, level in ((stdout, logging.INFO), (stderr, logging.WARNING)):
-            transport, log = await loop.connect_read_pipe(
+            _, log = await loop.connect_read_pipe(
                 partial(OutputLog, self._launch.session_id, self._id, level, self._output),
                 os.fdopen(fd, "rb", 0),
             )
-            logs.append(log.closed)
-            transports.append(transport)
+            logs.append(log)
         init = init_message(
             self._launch,
             source=self._source(),
@@ -151,7 +154,10 @@ class NodeProcess(RunningNode):
                 self.kill()
             await asyncio.wait([self._fork.end])
             # The end of the process closes its socket and pipes; what is still in them counts.
-            await asyncio.wait([talk, *logs], timeout=_LAST_WORDS_SECS)
+            for log in logs:
+                log.drain()
+            written = [log.closed for log in logs]
+            await asyncio.wait([talk, *written], timeout=_LAST_WORDS_SECS)
             if (
                 talk.done()
                 and not talk.cancelled()
@@ -161,9 +167,13 @@ class NodeProcess(RunningNode):
         finally:
             talk.cancel()
             self._stacks.close()
-            for transport in transports:
-                transport.close()
-        self._events.ended(self._id, error or self._verdict())
+            for log in logs:
+                log.drain()
+        error = error or self._verdict()
+        if error is None:
+            await asyncio.wait(written)
+        self._events.ended(self._id, error)
+        await asyncio.wait(written)  # a crash is reported first, and what it wrote is logged still
 
     def _verdict(self) -> RemoteMediaError | None:
         wait_status, peak = self._fork.end.result()

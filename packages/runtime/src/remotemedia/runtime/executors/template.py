@@ -166,7 +166,7 @@ class Template:
     async def _live(self, events: int, errors: int) -> None:
         loop = asyncio.get_running_loop()
         log = OutputLog("", "template", logging.WARNING, self._output)
-        output, _ = await loop.connect_read_pipe(lambda: log, os.fdopen(errors, "rb", 0))
+        await loop.connect_read_pipe(lambda: log, os.fdopen(errors, "rb", 0))
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         pipe, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(events, "rb", 0))
@@ -179,8 +179,8 @@ class Template:
             pipe.close()
             self._requests.close()
             await _exited(self._process)
+            log.drain()
             await asyncio.wait([log.closed], timeout=0.2)
-            output.close()
             self._ended()
 
     def _heard(self, kind: int, pid: int, status: int, peak: int) -> None:

@@ -49,6 +49,7 @@ def run_node(request: SpawnRequest, control: int, stacks: int) -> NoReturn:
         stacks: Descriptor of what stacks are written to, when the parent asks by `STACK_SIGNAL`.
     """
     _prctl(_PR_SET_NAME, request.name.encode())
+    _write_lines_at_once()
     faulthandler.enable()
     faulthandler.register(STACK_SIGNAL, stacks, all_threads=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the application's to handle
@@ -73,6 +74,13 @@ def run_node(request: SpawnRequest, control: int, stacks: int) -> NoReturn:
     sys.stderr.flush()
     # Not a return: threads that a model's library has left must not keep the process alive.
     os._exit(code & 0xFF)
+
+
+def _write_lines_at_once() -> None:
+    """Have C code write each line when it is complete: what it keeps is lost in a crash."""
+    libc = ctypes.CDLL(None)
+    line_buffered = 1  # _IOLBF, in all C libraries for Linux
+    libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, line_buffered, 0)
 
 
 def _orphaned() -> NoReturn:
