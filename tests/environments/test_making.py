@@ -183,10 +183,14 @@ async def test_a_changed_local_project_means_another_environment(
 async def test_an_environment_whose_python_is_gone_is_made_anew(store: Path) -> None:
     config = MultiprocessConfig(environments_dir=store)
     pipeline = Pipeline().add_node("acme_after", "a", requirements=["acme-after"])
-    await anyio.to_thread.run_sync(Runtime(config).check, pipeline)
-    point_nowhere(store)
+    async with Runtime(config) as runtime:
+        await anyio.to_thread.run_sync(runtime.check, pipeline)
+        point_nowhere(store)
+        with pytest.raises(NodeEnvironmentError, match="a living process still uses it"):
+            await Session("s", pipeline, runtime=runtime).initialize()
     steps: list[Progress] = []
-    await anyio.to_thread.run_sync(Runtime(config).check, pipeline, steps.append)
+    async with Runtime(config) as runtime:
+        await anyio.to_thread.run_sync(runtime.check, pipeline, steps.append)
     assert steps[0].message == "making the environment"
 
 

@@ -1,14 +1,20 @@
-"""`remotemedia check`: finds every mistake of a pipeline file, and starts nothing."""
+"""`remotemedia check`: finds every mistake of a pipeline file, and starts none of its nodes."""
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
-from remotemedia.core.errors import BrokenPluginsError, ConfigError, PipelineError
+from remotemedia.core.errors import (
+    BrokenPluginsError,
+    ConfigError,
+    NodeEnvironmentError,
+    PipelineError,
+)
 
 if TYPE_CHECKING:
     from remotemedia.runtime.cli.events import Event
@@ -35,16 +41,16 @@ def check(context: click.Context, file: Path, *, as_json: bool) -> None:
     null where the place is not known), then {"event": "summary", "ok": …, "file": …, "nodes": …,
     "edges": …, "inputs": […], "outputs": […], "mistakes": …}.
     """
-    from remotemedia.runtime.cli.checking import load_checked
+    from remotemedia.runtime.cli.checking import load_checked, place_of_node
 
-    began = time.monotonic()
+    began, out = time.monotonic(), sys.stdout
 
     def progress(step: Progress) -> None:
         from remotemedia.runtime.cli.events import ProgressEvent
 
         event = ProgressEvent.of(step, time.monotonic() - began)
         if as_json:
-            _print(event)
+            _print(event, out)
         else:
             click.echo(f"{event.node}: {event.message}", err=True)
 
@@ -54,6 +60,9 @@ def check(context: click.Context, file: Path, *, as_json: bool) -> None:
         _fail(context, file, error.problems, as_json=as_json)
     except ConfigError as error:
         _fail(context, file, error.problems, as_json=as_json)
+    except NodeEnvironmentError as error:
+        problem = f"{place_of_node(file, error.node_id)}: {error}"
+        _fail(context, file, (problem,), as_json=as_json)
     except BrokenPluginsError as error:
         _fail(context, file, (str(error),), as_json=as_json)
     if as_json:
@@ -92,10 +101,10 @@ def _fail(
     context.exit(2)
 
 
-def _print(event: Event) -> None:
+def _print(event: Event, out: TextIO | None = None) -> None:
     import msgspec
 
-    click.echo(msgspec.json.encode(event))
+    click.echo(msgspec.json.encode(event), file=out)
 
 
 def _describe(graph: Graph) -> str:

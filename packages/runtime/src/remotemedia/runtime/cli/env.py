@@ -105,8 +105,8 @@ def _event(kept: Kept, *, removed: bool | None = None) -> EnvironmentEvent:
     return EnvironmentEvent(
         name=kept.key,
         path=str(kept.path),
-        python=None if record is None else record.python,
-        requirements=[] if record is None else list(record.requirements),
+        python=None if record is None else record.wanted.python,
+        requirements=[] if record is None else list(record.wanted.content),
         nodes=[] if record is None else [found.name for found in record.types],
         size=kept.size,
         used=kept.used,
@@ -121,7 +121,7 @@ def _line(kept: Kept) -> str:
     if record is None:
         what = "being made" if kept.in_use else "incomplete"
     else:
-        what = ", ".join(record.requirements) or "the runtime alone"
+        what = ", ".join(record.wanted.content) or "the runtime alone"
         nodes = ", ".join(found.name for found in record.types)
         what += f" ({nodes})" if nodes else ""
     used = "in use" if kept.in_use else time.strftime("%Y-%m-%d", time.localtime(kept.used))

@@ -281,7 +281,7 @@ class EnvironmentEvent(Event, frozen=True, kw_only=True, tag="environment", omit
         name: Its name.
         path: Its directory.
         python: The Python that was asked for; null where it was not completed.
-        requirements: What was asked for.
+        requirements: What it was made of, besides the SDK and the runtime.
         nodes: The node types in it.
         size: Bytes of its files.
         used: When it was last used, in seconds since 1970.

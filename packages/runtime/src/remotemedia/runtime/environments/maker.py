@@ -70,6 +70,7 @@ async def provide(
             if store.record(key) is not None:
                 lock.touch()
                 return Environment(str(store.executable(key)), str(wanted), lock)
+            _check_nobody_needs_it(key, store, lock)
             await lock.exclusive(waiting)
             if store.record(key) is None:
                 await _make(wanted, store, lock, policy, on_step)
@@ -79,6 +80,15 @@ async def provide(
     except BaseException:
         lock.close()
         raise
+
+
+def _check_nobody_needs_it(key: str, store: Store, lock: EnvironmentLock) -> None:
+    """Refuse to wait for the users of what was complete once: this process may be one of them."""
+    if store.was_complete(key) and not lock.is_free():
+        raise CannotMake(
+            f"{store.directory(key)} has lost the Python that it was made from, and a living "
+            "process still uses it; end that process, and try again"
+        )
 
 
 async def _make(
@@ -98,14 +108,7 @@ async def _make(
         with contextlib.suppress(OSError):
             store.discard(key, lock=True)
         raise
-    record = Record(
-        wanted.python,
-        wanted.requirements,
-        wanted.packed,
-        time.time(),
-        answer.types,
-        answer.problems,
-    )
+    record = Record(wanted, time.time(), answer.types, answer.problems)
     store.complete(key, record)
 
 
@@ -125,17 +128,17 @@ async def _fill(
     directory = str(store.directory(wanted.key))
     python = version_to_find(wanted.python) if is_version(wanted.python) else wanted.python
     await _uv("venv", "--no-project", "--python", python, directory, lock=lock)
-    on_step(0.1, "making the environment")
     files = store.own_files(wanted.key)
     files.mkdir()
     requirements = [pack(name, files) for name in wanted.packed]
     listing = files / "requirements.txt"
     listing.write_text("\n".join((*requirements, *wanted.requirements, "")), encoding="utf-8")
-    steps = 0
+    steps, failed = 0, False
 
     def heard(line: str) -> None:
-        nonlocal steps
-        if not line.startswith(("Using Python", " + ")):
+        nonlocal steps, failed
+        failed = failed or line.startswith("error")  # what follows is told with the error
+        if not failed and not line.startswith(("Using Python", " + ")):
             steps += 1  # nobody knows how many come; the bar only shows that it goes on
             on_step(round(0.9 - 0.8 * 0.8**steps, 2), f"making the environment: {line.strip()}")
 
@@ -159,7 +162,9 @@ async def _uv(
     except uv.MissingInstaller as error:
         raise CannotMake(str(error)) from error
     if ended.code != 0:
-        said = "\n".join(line for line in ended.messages if not line.startswith("Using Python"))
+        lines = [line for line in ended.messages if not line.startswith("Using Python")]
+        first = next((at for at, line in enumerate(lines) if line.startswith("error")), 0)
+        said = "\n".join(lines[first:])
         raise CannotMake(f"{said or f'uv ended with code {ended.code}'}{_advice(said)}")
 
 

@@ -25,8 +25,10 @@ from remotemedia.runtime.environments.requirements import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ExistingEnvironment", "InvalidRequest", "MadeEnvironment", "requested"]
+__all__ = ["MATCHING", "ExistingEnvironment", "InvalidRequest", "MadeEnvironment", "requested"]
 
+#: What every environment gets, whatever else is in it.
+MATCHING = ("remotemedia-sdk", "remotemedia-runtime")
 _FORMAT = 1  # of what is made: raised when environments of older runtimes must not be used
 # Settings of uv that decide which versions are chosen.
 _CHOOSING = ("UV_CONSTRAINT", "UV_EXCLUDE_NEWER", "UV_OVERRIDE", "UV_PRERELEASE", "UV_RESOLUTION")
@@ -74,7 +76,12 @@ class MadeEnvironment(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         python = f"Python {self.python}" if is_version(self.python) else self.python
-        return f"{python} with {', '.join(self.requirements) or 'nothing else'}"
+        return f"{python} with {', '.join(self.content) or 'the runtime alone'}"
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """What is in it besides what is in every one."""
+        return (*self.requirements, *(name for name in self.packed if name not in MATCHING))
 
     @property
     def key(self) -> str:
@@ -91,10 +98,6 @@ class MadeEnvironment(msgspec.Struct, frozen=True):
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         version = f"py{self.python}" if is_version(self.python) else "python"
         return f"{version}-{digest[:20]}"
-
-
-#: What every environment gets, whatever else is in it.
-MATCHING = ("remotemedia-sdk", "remotemedia-runtime")
 
 
 def requested(

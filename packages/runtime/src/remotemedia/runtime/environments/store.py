@@ -14,6 +14,7 @@ import msgspec
 
 from remotemedia.runtime.environments.answers import BrokenPlugin, FoundType
 from remotemedia.runtime.environments.lock import EnvironmentLock
+from remotemedia.runtime.environments.request import MadeEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,17 +28,13 @@ class Record(msgspec.Struct, frozen=True):
     """What was made; written when it is complete.
 
     Attributes:
-        python: The version or interpreter that was asked for.
-        requirements: What was asked for.
-        packed: What was taken along from the maker's own installation.
+        wanted: What was asked for.
         made: When, in seconds since 1970.
         types: The node types in it.
         problems: The plugins in it that can't be used.
     """
 
-    python: str
-    requirements: tuple[str, ...]
-    packed: tuple[str, ...]
+    wanted: MadeEnvironment
     made: float
     types: tuple[FoundType, ...]
     problems: tuple[BrokenPlugin, ...]
@@ -102,14 +99,18 @@ class Store:
         if not self.executable(key).exists():  # the Python that it was made from may be gone
             return None
         try:
-            written = (self.own_files(key) / "made.json").read_bytes()
+            written = self._marker(key).read_bytes()
             return msgspec.json.decode(written, type=Record)
         except (OSError, msgspec.MsgspecError):
             return None
 
+    def was_complete(self, key: str) -> bool:
+        """Say whether it was complete once, whatever has happened to it since."""
+        return self._marker(key).exists()
+
     def complete(self, key: str, record: Record) -> None:
         """Write down that an environment is complete."""
-        path = self.own_files(key) / "made.json"
+        path = self._marker(key)
         new = path.with_suffix(".new")
         new.write_bytes(msgspec.json.encode(record))
         new.replace(path)
@@ -126,7 +127,7 @@ class Store:
         """
         path = self.directory(key)
         with contextlib.suppress(FileNotFoundError):
-            (self.own_files(key) / "made.json").unlink()  # what is half removed is not complete
+            self._marker(key).unlink()  # what is half removed is not complete
         if path.exists():
             shutil.rmtree(path)
         if lock:
@@ -168,6 +169,9 @@ class Store:
 
     def _keys(self) -> list[str]:
         return sorted(path.stem for path in self.root.glob("*.lock"))
+
+    def _marker(self, key: str) -> Path:
+        return self.own_files(key) / "made.json"
 
     def _lock_path(self, key: str) -> Path:
         return self.root / f"{key}.lock"
