@@ -128,7 +128,8 @@ def test_everything_comes_back_as_it_was(
     data: RuntimeData, extra: dict[str, Any], session: str, timestamp: int
 ) -> None:
     data.metadata.extra, data.session_id, data.timestamp = extra, session, timestamp
-    sequence, sent, got = decode(written(data, 3, 4))
+    sequence, sent, got, is_filler = decode(written(data, 3, 4))
+    assert not is_filler
     assert got is not None
     assert (sequence, sent, got.sequence) == (3, 4, 3)
     assert (got.type, got.session_id, got.timestamp) == (data.type, session, timestamp)
@@ -162,7 +163,7 @@ def test_arrays_are_views_of_the_slice() -> None:
 
 
 def test_the_end_of_the_stream_has_no_data() -> None:
-    assert decode(np.frombuffer(end_of_stream(7, 8), np.uint8)) == (7, 8, None)
+    assert decode(np.frombuffer(end_of_stream(7, 8), np.uint8)) == (7, 8, None, False)
 
 
 def test_a_longer_slice_than_needed_is_read() -> None:
@@ -284,9 +285,10 @@ def test_a_huge_claim_takes_no_memory(claim: bytes) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("refused")])
 def test_vectors_are_read(name: str) -> None:
     slice_, expected = vector(name)
-    sequence, sent, data = decode(slice_)
+    sequence, sent, data, is_filler = decode(slice_)
     assert (sequence, sent) == (expected["sequence"], expected["sent"])
-    if expected.get("end"):
+    assert is_filler == ("filler" in expected)
+    if "end" in expected or "filler" in expected:
         assert data is None
         return
     assert data is not None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from remotemedia.core.data import RuntimeData
-from remotemedia.core.wire import Message, end_of_stream
+from remotemedia.core.wire import Message, end_of_stream, filler
 
 HERE = Path(__file__).resolve().parent
 SEQUENCE, SENT, TIMESTAMP, SESSION = 41, 1_000_000_007, 999_999_999, "session_1"
@@ -129,6 +129,8 @@ def vectors() -> dict[str, tuple[bytes, dict[str, object]]]:
     all_of_them = {name: (slice_of(data), content(data)) for name, data in messages().items()}
     end: dict[str, object] = {"end": True, "sequence": SEQUENCE, "sent": SENT}
     all_of_them["end"] = (end_of_stream(SEQUENCE, SENT), end)
+    nothing: dict[str, object] = {"filler": True, "sequence": 3, "sent": SENT}
+    all_of_them["filler"] = (filler(3, SENT).ljust(4096, b"\xff"), nothing)
     for name, (data, reason) in refused().items():
         all_of_them[name] = (data, {"refused": reason})
     return all_of_them

@@ -50,6 +50,10 @@ class Feed(End):
         self.closed = False
         self._outlet = outlet
 
+    def prepare(self) -> None:
+        """Provide memory for the first messages, once the node is there; see `Outlet.prepare`."""
+        self._outlet.prepare()
+
     async def send(self, data: RuntimeData) -> None:
         """Send; waits while the node is behind."""
         await self._outlet.send(data)
@@ -68,9 +72,9 @@ class Tap(End):
         super().__init__(ref, bell)
         self._inlet = inlet
 
-    def connect(self) -> None:
-        """Find the sender, once it is there; see `Inlet.connect`."""
-        self._inlet.connect()
+    def prepare(self) -> None:
+        """Map the memory that the sender has prepared; see `Inlet.prepare`."""
+        self._inlet.prepare()
 
     def take(self) -> RuntimeData | None:
         """Return the next item, or None if there is none yet; EndOfStream after the last."""

@@ -88,6 +88,7 @@ class Edge:
         target: The input.
         policy: What happens when the receiver has no room.
         capacity: How many messages may wait.
+        message_bytes: The payload of a message that memory is prepared for.
         feedback: It closes a cycle; the target's input can end before it does.
     """
 
@@ -95,6 +96,7 @@ class Edge:
     target: PortRef
     policy: Policy
     capacity: int
+    message_bytes: int = 0
     feedback: bool = False
 
 
@@ -269,6 +271,10 @@ class _Resolver:
         if type(capacity) is not int or not 1 <= capacity <= MAX_CAPACITY:
             text = f"capacity must be a whole number from 1 to {MAX_CAPACITY}, not {capacity!r}"
             self.problem(place, f"{edge}: {text}")
+        message_bytes = edge.message_bytes
+        if message_bytes is not None and (type(message_bytes) is not int or message_bytes < 1):
+            text = f"message_bytes must be a positive whole number, not {message_bytes!r}"
+            self.problem(place, f"{edge}: {text}")
         if source is None or target is None or len(self.problems) > before:
             return None
         if not source.port.fits(target.port):
@@ -278,7 +284,15 @@ class _Resolver:
                 f"{target.port.type}; put a node between that converts it",
             )
             return None
-        return Edge(source, target, cast("Policy", policy), capacity)
+        if message_bytes is None:
+            message_bytes = max(source.port.message_bytes or 0, target.port.message_bytes or 0)
+        elif message_bytes > self.config.shm_segment_size:
+            self.problem(
+                place,
+                f"{edge}: message_bytes is {message_bytes}, but shm_segment_size lets a channel "
+                f"hold {self.config.shm_segment_size} bytes; raise shm_segment_size",
+            )
+        return Edge(source, target, cast("Policy", policy), capacity, message_bytes)
 
     def without_doubles(self, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
         seen: set[tuple[str, str]] = set()

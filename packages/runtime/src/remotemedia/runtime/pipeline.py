@@ -54,12 +54,14 @@ class EdgeSpec:
         target: `(node, port)` that it enters.
         policy: What happens when the receiver has no room; the runtime's default if None.
         capacity: How many messages may wait; the runtime's default if None.
+        message_bytes: The payload that memory is prepared for; what the ports say if None.
     """
 
     source: tuple[str, str]
     target: tuple[str, str]
     policy: str | None = None
     capacity: int | None = None
+    message_bytes: int | None = None
 
     def __str__(self) -> str:
         source, target = (".".join(filter(None, end)) for end in (self.source, self.target))
@@ -148,6 +150,7 @@ class Pipeline:
         *,
         policy: Policy | None = None,
         capacity: int | None = None,
+        message_bytes: int | None = None,
     ) -> Pipeline:
         """Connect an output to an input.
 
@@ -158,8 +161,11 @@ class Pipeline:
             target_port: Its input.
             policy: `block` (lossless), `drop_oldest`, `drop_newest` or `error`.
             capacity: How many messages may wait.
+            message_bytes: The payload of a usual message in bytes, as `Port.message_bytes`; what
+                the two ports say if None. Larger ones pass too.
         """
-        self.edges.append(EdgeSpec((source, source_port), (target, target_port), policy, capacity))
+        ends = (source, source_port), (target, target_port)
+        self.edges.append(EdgeSpec(*ends, policy, capacity, message_bytes))
         return self
 
     @classmethod

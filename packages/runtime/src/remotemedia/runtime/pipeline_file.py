@@ -18,7 +18,7 @@ __all__ = ["NODE_KEYS", "read_draft", "read_pipeline"]
 _KEYS = ("name", "nodes", "edges", "inputs", "outputs", "extra_paths")
 #: The keys of a node.
 NODE_KEYS = ("type", "config", "executor", "on_error", *OPTIONS)
-_EDGE_KEYS = ("from", "to", "policy", "capacity")
+_EDGE_KEYS = ("from", "to", "policy", "capacity", "message_bytes")
 #: So many lines an edge may take that is written as a table of its own.
 _EDGE_LINES = 5
 
@@ -149,7 +149,7 @@ class _Reader:
                 self.places["edges", str(edge)] = place
 
     def edge(self, entry: object, place: str) -> EdgeSpec | None:
-        policy = capacity = None
+        policy = capacity = message_bytes = None
         if isinstance(entry, str):
             source, arrow, target = (part.strip() for part in entry.partition("->"))
             if not arrow or not source or not target:
@@ -158,6 +158,7 @@ class _Reader:
         elif isinstance(entry, dict) and {"from", "to"} <= entry.keys():
             source, target = str(entry["from"]), str(entry["to"])
             policy, capacity = entry.get("policy"), entry.get("capacity")
+            message_bytes = entry.get("message_bytes")
             for key in entry:
                 if key not in _EDGE_KEYS:
                     self.problems.append(
@@ -170,7 +171,7 @@ class _Reader:
         ends = [(name, port) for name, _, port in (end.partition(".") for end in (source, target))]
         if self.unusable.intersection(name for name, _ in ends):
             return None  # reported with the node
-        return EdgeSpec(ends[0], ends[1], policy, capacity)
+        return EdgeSpec(ends[0], ends[1], policy, capacity, message_bytes)
 
     def string(self, key: str) -> str | None:
         value = self.table.get(key)

@@ -108,7 +108,11 @@ class Session(WatchedSession):
             supervisor = await anyio.to_thread.run_sync(self._prepare, graph)
             self._check_open()
             supervisor.on_progress = box.put
-            await Background.shared().call(supervisor.initialize(), box, progress_callback)
+            background = Background.shared()
+            await background.call(supervisor.connect(), box, progress_callback)
+            await anyio.to_thread.run_sync(self._prepare_feeds)
+            await background.call(supervisor.make_ready(), box, progress_callback)
+            await anyio.to_thread.run_sync(self._prepare_taps)
         except BaseException:
             if self._supervisor is not None and self._supervisor.error is not None:
                 self._begin_end()  # a node that hangs must not delay the report
@@ -122,8 +126,6 @@ class Session(WatchedSession):
         """Let the nodes work on what is sent."""
         if self._state != "ready":
             raise self._not("ready", "call initialize() first")
-        for tap in [] if self._taps is None else self._taps.all():
-            tap.connect()
         await Background.shared().call(self._watched.start())
         self._state = "running"
 
@@ -308,6 +310,16 @@ class Session(WatchedSession):
         super()._leave_behind()
         self._feeds = self._taps = None
         self._owns_runtime = False
+
+    def _prepare_feeds(self) -> None:
+        """Prepare what the application sends by, before its receivers do; in a worker thread."""
+        for feed in [] if self._feeds is None else self._feeds.all():
+            feed.prepare()
+
+    def _prepare_taps(self) -> None:
+        """Prepare what it receives from, after its senders did; in a worker thread."""
+        for tap in [] if self._taps is None else self._taps.all():
+            tap.prepare()
 
     def _check_open(self) -> None:
         if self._state == "closed":

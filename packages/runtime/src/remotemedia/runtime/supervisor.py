@@ -29,7 +29,7 @@ from remotemedia.runtime.processes.memory import memory_error, size_text
 from remotemedia.runtime.session_description import SessionDescription, SessionFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from remotemedia.runtime.channels.bell import Bell, Bells
     from remotemedia.runtime.channels.ledger import Ledger
@@ -89,6 +89,8 @@ class SessionSupervisor:
         self.ledger = ledger
         self._bells: Bells | None = bells
         self._nodes = NodeGroup(session_id)
+        self._connected: set[str] = set()
+        self._deadline = 0.0
         self._watches: list[ItemWatch] = []
         self._stopping = False
         self._stopped: asyncio.Future[None] | None = None
@@ -152,20 +154,30 @@ class SessionSupervisor:
             self._executors[launch.node.executor].check(launch)
         return launches
 
-    async def initialize(self) -> None:
-        """Start all nodes at once, and return when every one is ready.
+    async def connect(self) -> None:
+        """Start all nodes at once, and return when all have initialized and opened their channels.
 
         Raises:
             RemoteMediaError: One failed, or took too long; then all are being ended.
         """
         launches = self.check()
+        self._deadline = time.monotonic() + self.config.init_timeout_secs
         self._file = SessionFile.publish(
             self.wiring.application.root, self.wiring.session, self.description
         )
+        await self._in_time(self._all_connected(launches))
+
+    async def make_ready(self) -> None:
+        """Have all nodes prepare their channels, after the application has prepared its own.
+
+        Raises:
+            RemoteMediaError: One failed, or took too long; then all are being ended.
+        """
+        await self._in_time(self._all_ready())
+
+    async def _in_time(self, stage: Coroutine[None, None, None]) -> None:
         try:
-            for node in self.graph.nodes:
-                self._report(node, NodeState.STARTING, 0.0)
-            await asyncio.wait_for(self._all_ready(launches), self.config.init_timeout_secs)
+            await asyncio.wait_for(stage, self._deadline - time.monotonic())
         except asyncio.TimeoutError:
             self._fail(await self._timeout())
         except RemoteMediaError as error:
@@ -243,6 +255,9 @@ class SessionSupervisor:
             if self._stopping:
                 return  # it was on its way when the node was asked to stop
             self._report(node_id, NodeState(message.status), message.fraction, message.message)
+        elif isinstance(message, msg.Connected):
+            self._connected.add(node_id)
+            self._nodes.notify()
         elif isinstance(message, msg.Ready):
             self._report(node_id, NodeState.READY, 1.0)
         elif isinstance(message, msg.Finished):
@@ -268,15 +283,24 @@ class SessionSupervisor:
         self.status[node].pid = running.pid
         self._note(node)
 
-    async def _all_ready(self, launches: list[NodeLaunch]) -> None:
+    async def _all_connected(self, launches: list[NodeLaunch]) -> None:
+        for node in self.graph.nodes:
+            self._report(node, NodeState.STARTING, 0.0)
         await self._nodes.launch(map(self._launch, launches))
+        everyone = self.status.keys()
+        await self._nodes.until(lambda: self.is_over or self._connected == everyone)
+
+    async def _all_ready(self) -> None:
+        for running in self._nodes.running.values():
+            running.prepare()
         await self._nodes.until(lambda: self.is_over or self._all_are(NodeState.READY))
 
     def _all_are(self, state: NodeState) -> bool:
         return all(status.state is state for status in self.status.values())
 
     async def _timeout(self) -> InitTimeout:
-        late = next(n for n, s in self.status.items() if s.state is not NodeState.READY)
+        waiting = [n for n, s in self.status.items() if s.state is not NodeState.READY]
+        late = next((n for n in waiting if n not in self._connected), waiting[0])
         status = self.status[late]
         stage = f"{status.state.value}: {status.message}" if status.message else status.state.value
         running = self._nodes.running.get(late)

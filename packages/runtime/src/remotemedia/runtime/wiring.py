@@ -29,6 +29,7 @@ class _End:
     target_type: str
     policy: Policy
     capacity: int
+    message_bytes: int
     feedback: bool = False
 
 
@@ -98,7 +99,11 @@ class _Wirer:
                 services += 1
                 links = tuple(self.link(end) for end in group)
                 channel = Channel(
-                    service, group[0].policy == "drop_oldest", links, self.config.shm_segment_size
+                    service,
+                    group[0].policy == "drop_oldest",
+                    links,
+                    self.config.shm_segment_size,
+                    max(end.message_bytes for end in group),
                 )
                 channels.append(channel)
                 for end, link in zip(group, links, strict=True):
@@ -139,12 +144,22 @@ class _Wirer:
                     edge.target.port.type,
                     edge.policy,
                     edge.capacity,
+                    edge.message_bytes,
                     edge.feedback,
                 )
             )
         for ref in self.graph.outputs:
             ends[ref.node, ref.port.name].append(
-                _End(ref.node, ref.port.name, "", str(ref), "any", "block", capacity)
+                _End(
+                    ref.node,
+                    ref.port.name,
+                    "",
+                    str(ref),
+                    "any",
+                    "block",
+                    capacity,
+                    ref.port.message_bytes or 0,
+                )
             )
         for ref in self.graph.inputs:
             ends["", str(ref)] = [self.feed(ref, capacity)]
@@ -152,7 +167,17 @@ class _Wirer:
 
     @staticmethod
     def feed(ref: PortRef, capacity: int) -> _End:
-        return _End("", str(ref), ref.node, ref.port.name, ref.port.type, "block", capacity)
+        port = ref.port
+        return _End(
+            "",
+            str(ref),
+            ref.node,
+            port.name,
+            port.type,
+            "block",
+            capacity,
+            port.message_bytes or 0,
+        )
 
     def link(self, end: _End) -> Link:
         source, target = end.source or APPLICATION, end.target or APPLICATION
@@ -178,6 +203,9 @@ class _Wirer:
 def _groups(ends: list[_End]) -> list[list[_End]]:
     """Split the links of a port into those that can share a service; lossless ones first."""
     lossless = [end for end in ends if end.policy in ("block", "error")]
-    oldest = [end for end in ends if end.policy == "drop_oldest"]
+    oldest: dict[int, list[_End]] = {}
+    for end in ends:
+        if end.policy == "drop_oldest":
+            oldest.setdefault(end.capacity, []).append(end)
     newest = [[end] for end in ends if end.policy == "drop_newest"]
-    return [group for group in (lossless, oldest, *newest) if group]
+    return [group for group in (lossless, *oldest.values(), *newest) if group]

@@ -224,11 +224,17 @@ class ChannelFullError(RemoteMediaError):
         capacity: What is exhausted, in messages or bytes.
         policy: The edge's policy.
         setting: The setting that would make room.
+        reason: Why there is none.
     """
 
-    def __init__(self, channel: str, capacity: str, policy: str, setting: str) -> None:
+    def __init__(
+        self, channel: str, capacity: str, policy: str, setting: str, reason: str = ""
+    ) -> None:
         self.channel, self.capacity, self.policy, self.setting = channel, capacity, policy, setting
-        reason = "backpressure active" if policy != "block" else "one message is larger than that"
+        if not reason:
+            larger = policy == "block"
+            reason = "one message is larger than that" if larger else "backpressure active"
+        self.reason = reason
         super().__init__(
             f"Buffer at capacity ({reason}): channel {channel!r} holds {capacity}, policy "
             f"{policy!r}; raise {setting!r} or make the receiver faster"

@@ -78,15 +78,20 @@ class Loan:
             LoanError: It was sent already.
         """
         if self._loans is not loans or self._payload is not data.payload:
+            self.settle()
             return False
         if self.memory is None:
             raise LoanError(f"this loan of output {loans.port!r} was sent already; take a new one")
         return True
 
+    def settle(self) -> None:
+        """Count it as returned, although what lies in it is sent as a copy."""
+        self._loans.out.discard(id(self))
+
     def hand_over(self) -> Any:  # noqa: ANN401
         """Give up the memory, and make the node's view of it read-only: others read it now."""
         memory, self.memory = self.memory, None
-        self._loans.out.discard(id(self))
+        self.settle()
         _freeze(self._payload)
         return memory
 

@@ -24,12 +24,16 @@ class Port(msgspec.Struct, frozen=True):
         type: The only type that passes, or `any`.
         required: An input that must be connected when another input of its node is.
         doc: One line for the people who connect it.
+        message_bytes: The payload of a message that is usual here, in bytes. Memory for some of
+            them is prepared when a session starts, so that the first is no slower than the
+            others. Larger ones pass too. An edge can say otherwise.
     """
 
     name: str
     type: PortType = "any"
     required: bool = True
     doc: str = ""
+    message_bytes: int | None = None
 
     def accepts(self, data_type: str) -> bool:
         """Say whether data of this type may pass."""

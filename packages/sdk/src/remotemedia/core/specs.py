@@ -64,14 +64,26 @@ def _wrong_ports(side: str, ports: Any) -> str | None:  # noqa: ANN401 - a stran
     for port in ports:
         if not isinstance(port, Port):
             return f"{side} must hold Port objects, not {port!r:.60}"
-        if not (isinstance(port.name, str) and _PORT.fullmatch(port.name)):
-            return f"{side}: port name {port.name!r:.60} is not valid: letters, digits, '_' and '-'"
-        if port.type not in PORT_TYPES:
-            hint = near(port.type, PORT_TYPES) if isinstance(port.type, str) else ""
-            return f"{side}: port {port.name!r} has the unknown type {port.type!r:.40}; {hint}"
+        wrong = _wrong_port(port)
+        if wrong:
+            return f"{side}: {wrong}"
         if port.name in names:
             return f"{side}: two ports are named {port.name!r}"
         names.add(port.name)
+    return None
+
+
+def _wrong_port(port: Any) -> str | None:  # noqa: ANN401 - a stranger's
+    if not (isinstance(port.name, str) and _PORT.fullmatch(port.name)):
+        return f"port name {port.name!r:.60} is not valid: letters, digits, '_' and '-'"
+    if port.type not in PORT_TYPES:
+        hint = near(port.type, PORT_TYPES) if isinstance(port.type, str) else ""
+        return f"port {port.name!r} has the unknown type {port.type!r:.40}; {hint}"
+    usual = port.message_bytes
+    if usual is not None and not (type(usual) is int and usual > 0):
+        return (
+            f"port {port.name!r}: message_bytes must be a positive whole number, not {usual!r:.40}"
+        )
     return None
 
 

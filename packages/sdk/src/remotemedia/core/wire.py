@@ -39,15 +39,16 @@ __all__ = [
     "aligned",
     "decode",
     "end_of_stream",
+    "filler",
 ]
 
 #: Raised whenever a reader of the older format could misread the newer one.
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 #: Payloads, and each array in them, begin at a multiple of this many bytes.
 ALIGNMENT = 64
 PREFIX_SIZE = 64
 MAGIC = b"RMED"
-DATA, END = 0, 1
+DATA, END, FILLER = 0, 1, 2
 
 # In this order: magic, version, kind, flags, header size, payload offset, payload size, sequence,
 # sent (ns), timestamp (ns).
@@ -240,18 +241,30 @@ def end_of_stream(sequence: int, sent_ns: int) -> bytes:
     return _PREFIX.pack(MAGIC, WIRE_VERSION, END, 0, 0, PREFIX_SIZE, 0, sequence, sent_ns, 0)
 
 
+def filler(more: int, sent_ns: int) -> bytes:
+    """Return the beginning of a message that readers discard, whatever follows it.
+
+    Args:
+        more: How many of its kind follow at once.
+        sent_ns: Now, in monotonic nanoseconds.
+    """
+    return _PREFIX.pack(MAGIC, WIRE_VERSION, FILLER, 0, 0, PREFIX_SIZE, 0, more, sent_ns, 0)
+
+
 class Received(NamedTuple):
     """A message that was read.
 
     Attributes:
-        sequence: Its number in its channel, from 0.
+        sequence: Its number in its channel, from 0; of a filler, how many more follow at once.
         sent_ns: When it was sent, in monotonic nanoseconds.
-        data: What it carries; None for the end of the stream.
+        data: What it carries; None for the end of the stream, and for a filler.
+        is_filler: Whether it is to be discarded.
     """
 
     sequence: int
     sent_ns: int
     data: RuntimeData | None
+    is_filler: bool = False
 
 
 class _Known(NamedTuple):
@@ -288,6 +301,8 @@ def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
         raise WireError(f"wire format {version} was sent, this side reads {WIRE_VERSION}")
     if kind == END:
         return Received(sequence, sent_ns, None)
+    if kind == FILLER:
+        return Received(sequence, sent_ns, None, is_filler=True)
     if kind != DATA:
         raise WireError(f"unknown kind of message {kind}")
     if PREFIX_SIZE + header_size > offset or offset % ALIGNMENT or offset + size > length:

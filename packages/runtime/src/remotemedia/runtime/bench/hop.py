@@ -52,9 +52,9 @@ class Hop:
             Pipeline("hop", inputs=["near.order"], outputs=["near.times"])
             .add_node(f"{_NODES}:{kind}Near", "near", {**config, "cpu": near})
             .add_node(f"{_NODES}:{kind}Far", "far", {**config, "cpu": far})
-            .connect("near", "message", "far", "input")
+            .connect("near", "message", "far", "input", message_bytes=size)
             # A cycle of waiting edges would be refused; one message is on its way at a time.
-            .connect("far", "message", "near", "echo", policy="drop_newest")
+            .connect("far", "message", "near", "echo", policy="drop_newest", message_bytes=size)
         )
 
     async def open(self) -> None:
@@ -93,7 +93,7 @@ class Stream:
             Pipeline("stream")
             .add_node(f"{_NODES}:Source", "source", {**config, "cpu": source})
             .add_node(f"{_NODES}:Drain", "drain", {**config, "cpu": drain})
-            .connect("source", "message", "drain", "input", policy="block")
+            .connect("source", "message", "drain", "input", policy="block", message_bytes=size)
             .connect("source", "started", "drain", "started", policy="block")
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from remotemedia.core import wire
 from remotemedia.core.errors import WireError
 from remotemedia.runtime.channels.plan import MAX_BORROWED
+from remotemedia.runtime.channels.prefault import populate_for_reading
 from remotemedia.runtime.channels.space import Space, view_of
 from remotemedia.runtime.forks import left_behind
 
@@ -58,11 +59,17 @@ class _Lease:
     __slots__ = ("_nbytes", "_returns", "_sample")
 
     def __init__(self, sample: object, nbytes: int, returns: _Returns) -> None:
-        self._sample, self._nbytes, self._returns = sample, nbytes, returns
+        self._sample, self._nbytes = sample, nbytes
+        self._returns: _Returns | None = returns
+
+    def was_no_data(self) -> None:
+        """Ask for no credit: none was given for it."""
+        self._returns = None
 
     def __del__(self) -> None:
         self._sample = None  # the memory goes back before the credit for it does
-        self._returns.put(self._nbytes)
+        if self._returns is not None:
+            self._returns.put(self._nbytes)
 
 
 @left_behind
@@ -74,22 +81,38 @@ class Inlet:
         plan: The edge.
         ledger: The session's counters.
         bells: The session's bells.
+
+    Attributes:
+        plan: The edge.
+        ended: Whether the stream has.
     """
 
     def __init__(self, space: Space, plan: InletPlan, ledger: Ledger, bells: Bells) -> None:
         self.plan = plan
         self.ended = False
-        self._subscriber = space.subscriber(plan.channel, plan.link.capacity)
+        self._receive = space.subscriber(plan.channel, plan.link.capacity).receive
         self._record = ledger.record(plan.link.index)
         self._bells = bells
         self._returns = _Returns(self._record, bells, plan.room)
         self._held_bytes_at_most = plan.channel.max_bytes // 2
         self._received = self._unrung = self._taken_bytes = self._next = 0
         self._batch = max(plan.link.capacity // 2, 1)
+        self._prepared = False
 
-    def connect(self) -> None:
-        """Get to know the producer: what it sends can be received then, even after its end."""
-        self._subscriber.has_samples()
+    def prepare(self) -> bool:
+        """Map the memory that the producer has prepared, as far as it is there.
+
+        What is sent later in that memory can be received also after the producer's end.
+
+        Returns:
+            Whether that was all of it.
+        """
+        while not self._prepared and (sample := self._receive()) is not None:
+            nbytes = getattr(sample, "__slice_len")
+            populate_for_reading(sample.payload_ptr, nbytes)
+            filler = wire.decode(view_of(sample.payload_ptr, nbytes, None))
+            self._prepared = filler.sequence == 0
+        return self._prepared
 
     def receive(self) -> RuntimeData | None:
         """Take the next message, without waiting.
@@ -100,38 +123,48 @@ class Inlet:
         Raises:
             WireError: What arrived is no message; it is taken and counted.
         """
-        sample = self._subscriber.receive()
-        if sample is None:
-            if self._record.is_waiting:
-                self._ring()
-            return None
-        nbytes = getattr(sample, "__slice_len")
-        address = sample.payload_ptr
-        returns = self._returns
-        held = self._received - returns.count
-        held_bytes = self._taken_bytes - returns.nbytes
-        self._received += 1
-        self._taken_bytes += nbytes
-        memory = view_of(address, nbytes, _Lease(sample, nbytes, returns)).toreadonly()
-        if held >= _HELD_AT_MOST or held_bytes + nbytes > self._held_bytes_at_most:
-            memory = memoryview(bytes(memory))  # it keeps so much that the sender would run out
-        del sample
-        try:
-            sequence, sent_ns, data = wire.decode(memory)
-        except WireError:
-            self._took(nbytes, 0)
-            raise
-        if sequence > self._next:
-            self._record.dropped(sequence - self._next)
-        self._next = sequence + 1
-        if data is None:
-            self.ended = True
-            return None
-        self._took(nbytes, time.monotonic_ns() - sent_ns)
-        data.port = self.plan.port
-        return data
+        while (sample := self._receive()) is not None:
+            nbytes = getattr(sample, "__slice_len")
+            returns = self._returns
+            lease = _Lease(sample, nbytes, returns)
+            memory = view_of(sample.payload_ptr, nbytes, lease).toreadonly()
+            held_bytes = self._taken_bytes - returns.nbytes
+            if (
+                self._received - returns.count >= _HELD_AT_MOST
+                or held_bytes + nbytes > self._held_bytes_at_most
+            ):
+                memory = memoryview(bytes(memory))  # it keeps so much that the sender would run out
+            del sample
+            try:
+                sequence, sent_ns, data, is_filler = wire.decode(memory)
+            except WireError:
+                self._took(nbytes, 0)
+                raise
+            if data is not None:
+                del lease
+                if sequence > self._next:
+                    self._record.dropped(sequence - self._next)
+                self._next = sequence + 1
+                self._took(nbytes, time.monotonic_ns() - sent_ns)
+                data.port = self.plan.port
+                return data
+            lease.was_no_data()
+            if not is_filler:
+                self._lost_before_end(sequence)
+                return None
+        if self._record.is_waiting:
+            self._ring()
+        return None
+
+    def _lost_before_end(self, sent: int) -> None:
+        """Take note of the end of the stream, and of what was pushed out by it."""
+        self.ended = True
+        if sent > self._next:
+            self._record.dropped(sent - self._next)
 
     def _took(self, nbytes: int, latency_ns: int) -> None:
+        self._received += 1
+        self._taken_bytes += nbytes
         self._record.took(self._received, nbytes, latency_ns)
         self._unrung += 1
         if self._unrung >= self._batch or self._record.is_waiting:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ChannelStats", "Ledger", "Record"]
 
 _WORDS = 160  # u64 words of a record; the two halves lie on different cache lines
-_SENT, _SENT_BYTES, _BLOCKED_NS, _WAITING_SINCE, _SKIPPED = 0, 1, 2, 3, 4
+_SENT, _SENT_BYTES, _BLOCKED_NS, _WAITING_SINCE, _SKIPPED, _PUSHED_OUT = 0, 1, 2, 3, 4, 5
 _RECEIVED, _RETURNED_BYTES, _DROPPED, _RECEIVED_BYTES = 16, 17, 18, 19
 _LATENCY = 32
 
@@ -114,6 +114,10 @@ class Record:
         """Count a message that was not sent because the consumer had no room."""
         self._words[_SKIPPED] += 1
 
+    def pushed_out_before(self, sequence: int) -> None:
+        """Note that every message before this one has been taken, or pushed out."""
+        self._words[_PUSHED_OUT] = sequence
+
     # ---- the consumer's half
 
     def took(self, received: int, nbytes: int, latency_ns: int) -> None:
@@ -155,12 +159,18 @@ class Record:
 
     def occupancy(self, capacity: int) -> int:
         """Return how many messages wait to be received, of those that the link has room for."""
-        return min(max(self._words[_SENT] - self.taken, 0), capacity)
+        gone = max(self.taken, self._words[_PUSHED_OUT])
+        return min(max(self._words[_SENT] - gone, 0), capacity)
 
     @property
     def returned_bytes(self) -> int:
         """Bytes of shared memory that the consumer no longer holds."""
         return self._words[_RETURNED_BYTES]
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of shared memory that the consumer has taken and still holds."""
+        return self._words[_RECEIVED_BYTES] - self._words[_RETURNED_BYTES]
 
     def stats(self, link: Link, now_ns: int) -> ChannelStats:
         """Return what has happened so far."""

@@ -4,51 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from remotemedia.core import wire
 from remotemedia.core.errors import ChannelFullError, LoanError
 from remotemedia.core.loans import Loan, Loans, ordinary
-from remotemedia.runtime.channels.space import MAX_LOANS, Space, copy_to, view_of
-from remotemedia.runtime.channels.writer import Consumer, Writer
+from remotemedia.runtime.channels.lending import Lent, lay_out, size_of
+from remotemedia.runtime.channels.space import MAX_LOANS, Space, copy_to
+from remotemedia.runtime.channels.writer import Writer
 from remotemedia.runtime.forks import left_behind
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from remotemedia.core.data import RuntimeData
     from remotemedia.runtime.channels.bell import Bell, Bells
+    from remotemedia.runtime.channels.consumer import Consumer
     from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.channels.node_record import NodeRecord
     from remotemedia.runtime.channels.plan import OutletPlan
 
 __all__ = ["Outlet"]
-
-# Where a loan's payload lies, and how much further for each named array: whatever header it will
-# get has to fit before it.
-_LOAN_OFFSET, _LOAN_OFFSET_EACH = 512, 64
-
-
-@left_behind
-class _Lent:
-    """A sample that was lent; noted for as long as it is neither sent nor let go."""
-
-    __slots__ = ("_all", "sample")
-
-    def __init__(self, sample: Any, lent: set[int]) -> None:  # noqa: ANN401 - iceoryx2 has no types
-        self.sample, self._all = sample, lent
-        lent.add(id(self))
-
-    def take(self) -> Any:  # noqa: ANN401
-        """Return the sample, to be sent."""
-        sample, self.sample = self.sample, None
-        self._all.discard(id(self))
-        return sample
-
-    def __del__(self) -> None:
-        self._all.discard(id(self))
 
 
 @left_behind
@@ -88,7 +62,7 @@ class Outlet:
         ]
         self._max_bytes = min((writer.max_bytes for writer in self._writers), default=sys.maxsize)
         self.loans = Loans(plan.port)
-        self._lent: set[int] = set()
+        self._lent: dict[int, int] = {}
 
     async def send(self, data: RuntimeData) -> None:
         """Send `data` to every consumer; waits for room where an edge's policy is `block`.
@@ -125,10 +99,7 @@ class Outlet:
         if not self._writers:  # nobody listens: ordinary memory will do
             return ordinary(blank)
         payload = blank.payload
-        if isinstance(payload, dict):
-            offset, places, end = _layout(payload)
-        else:
-            offset, end = _LOAN_OFFSET, _LOAN_OFFSET + payload.nbytes
+        offset, end = size_of(payload)
         if end > self._max_bytes:
             raise self._too_large(end)
         self.loans.check_room()
@@ -137,15 +108,14 @@ class Outlet:
                 f"output {self.port!r} has no memory left to lend: arrays of {MAX_LOANS} loans "
                 "that were dropped are still held"
             )
-        lent = _Lent(self._writers[0].take(end), self._lent)
-        memory = view_of(lent.sample.payload_ptr, end, lent)
-        if isinstance(payload, dict):
-            blank.payload = {
-                name: np.ndarray(array.shape, array.dtype, memory, places[name])
-                for name, array in payload.items()
-            }
-        else:
-            blank.payload = np.ndarray(payload.shape, payload.dtype, memory, offset)
+        if end + sum(self._lent.values()) > self._max_bytes:
+            raise LoanError(
+                f"loans of output {self.port!r} take {sum(self._lent.values())} bytes, and {end} "
+                f"more would be over the {self._max_bytes} of its channel; return or drop one "
+                "first, or raise 'shm_segment_size'"
+            )
+        lent = Lent(self._writers[0].take(end), end, self._lent)
+        blank.payload = lay_out(payload, lent.sample.payload_ptr, offset, end, lent)
         # The runtime's side of the contract.
         blank._loan = Loan(self.loans, blank.payload, (lent, offset))  # noqa: SLF001
         return blank
@@ -158,6 +128,15 @@ class Outlet:
         """
         self.loans.check_none()
 
+    def prepare(self) -> None:
+        """Provide memory for the first messages, once every consumer is there.
+
+        Raises:
+            ChannelFullError: The machine has none.
+        """
+        for writer in self._writers:
+            writer.prepare()
+
     def end(self) -> None:
         """Tell every consumer that nothing more will come."""
         for writer in self._writers:
@@ -168,13 +147,14 @@ class Outlet:
         loan: Loan = data._loan  # noqa: SLF001
         if not loan.is_sent_by(self.loans, data):
             return self._writers
-        _, offset = loan.memory
+        lent, offset = loan.memory
         if not message.moved_to(offset):
+            loan.settle()
             return self._writers  # its header has outgrown its place
         first, *others = self._writers
         for writer in others:
             writer.send(message)
-        lent, _ = loan.hand_over()
+        loan.hand_over()
         sample = lent.take()
         if first.admits(message.size):
             copy_to(sample.payload_ptr, message.head(first.sequence, time.monotonic_ns()))
@@ -194,12 +174,8 @@ class Outlet:
         """Wait for every `block` consumer; an `error` consumer without room fails at once."""
         for consumer in self._counted:
             if consumer.link.policy == "error" and not consumer.has_room(size):
-                raise ChannelFullError(
-                    consumer.link.name,
-                    f"{consumer.link.capacity} messages",
-                    "error",
-                    "channel_capacity",
-                )
+                capacity, setting = consumer.lacks()
+                raise ChannelFullError(consumer.link.name, capacity, "error", setting)
         for consumer in self._counted:
             if not consumer.has_room(size):
                 await self._wait_for(consumer, size)
@@ -219,14 +195,3 @@ class Outlet:
             record.blocked(waited)
             if self._node is not None:
                 self._node.waited(waited)
-
-
-def _layout(arrays: dict[str, NDArray[Any]]) -> tuple[int, dict[str, int], int]:
-    """Return where in a loan the payload begins, where each array lies, and where it ends."""
-    names = sum(len(name.encode()) + _LOAN_OFFSET_EACH for name in arrays)
-    offset = end = wire.aligned(_LOAN_OFFSET + names)
-    places = {}
-    for name, array in arrays.items():
-        places[name] = wire.aligned(end)
-        end = places[name] + array.nbytes
-    return offset, places, end

@@ -53,8 +53,8 @@ class Link(msgspec.Struct, frozen=True):
 class Channel(msgspec.Struct, frozen=True):
     """One iceoryx2 service: one writer, and every consumer that takes the same kind of delivery.
 
-    `block` and `error` edges of a port share one, and so do `drop_oldest` edges; a `drop_newest`
-    edge has its own, because a message can't be withheld from a single subscriber.
+    `block` and `error` edges of a port share one, and so do `drop_oldest` edges of one capacity; a
+    `drop_newest` edge has its own, because a message can't be withheld from a single subscriber.
 
     Attributes:
         service: The service's name.
@@ -62,12 +62,15 @@ class Channel(msgspec.Struct, frozen=True):
             waited for or skipped.
         links: The consumers.
         max_bytes: What may be in flight, in bytes (`shm_segment_size`).
+        message_bytes: The payload of a message for which memory is prepared before the session
+            starts.
     """
 
     service: str
     overflow: bool
     links: tuple[Link, ...]
     max_bytes: int
+    message_bytes: int = 0
 
     @property
     def buffer_size(self) -> int:

@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["MAX_LOANS", "Space", "copy_to", "view_of", "write"]
+__all__ = ["LOAN_HEAD", "MAX_LOANS", "Space", "blocks", "copy_to", "view_of", "write"]
 
 #: Loans that a node may have out, and the one that a copy is written into.
 MAX_LOANS = MAX_LOANS_OUT + 1
+#: Where a loan's payload lies: whatever header it will get has to fit before it.
+LOAN_HEAD = 512
 
 # Below this many bytes, putting a message together first is faster than writing its parts.
 _SMALL = 4096
 # Above this many bytes, a copy takes long enough to be worth releasing the GIL.
 _MEDIUM = 256 * 1024
+
+# What a slice is allocated for at first, where nothing is known of the messages.
+_FIRST_SLICE = 4096
 
 # Memory at an address, larger than any message: a ctypes type for each size would cost ten times
 # as much to make as it takes to use.
@@ -33,6 +38,13 @@ _Window = ctypes.c_char * (1 << 46)
 
 #: What iceoryx2 raises when a producer has too many samples out.
 NoMemoryLeft: type[Exception] = iox.LoanError
+
+
+class Block(ctypes.Structure):
+    """What slices consist of: with an alignment of 64, iceoryx2 reserves 64 bytes per element."""
+
+    _fields_ = (("data", ctypes.c_uint8 * ALIGNMENT),)
+
 
 iox.set_log_level(iox.LogLevel.Fatal)
 
@@ -57,12 +69,13 @@ class Space:
             .create(iox.ServiceType.Ipc)
         )
 
-    def publisher(self, channel: Channel) -> Any:  # noqa: ANN401 - iceoryx2 has no types
-        """Open the channel for writing."""
+    def publisher(self, channel: Channel, slice_bytes: int = 0) -> Any:  # noqa: ANN401 - no types
+        """Open the channel for writing; slices of up to `slice_bytes` need no new segment."""
+        first = max(slice_bytes, _FIRST_SLICE)
         return (
             self._service(channel)
             .publisher_builder()
-            .initial_max_slice_len(4096)
+            .initial_max_slice_len(1 << (blocks(first) - 1).bit_length())
             .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
             .backpressure_strategy(iox.BackpressureStrategy.DiscardData)
             .max_loaned_samples(MAX_LOANS + channel.slots)
@@ -76,7 +89,7 @@ class Space:
     def _service(self, channel: Channel) -> Any:  # noqa: ANN401
         return (
             self._node.service_builder(iox.ServiceName.new(channel.service))
-            .publish_subscribe(iox.Slice[ctypes.c_uint8])
+            .publish_subscribe(iox.Slice[Block])
             .payload_alignment(iox.Alignment.new(ALIGNMENT))
             .enable_safe_overflow(channel.overflow)
             .history_size(0)
@@ -91,6 +104,11 @@ class Space:
     def reclaim(self) -> None:
         """Free what processes that died have left in this space."""
         self._node.try_cleanup_dead_nodes()
+
+
+def blocks(nbytes: int) -> int:
+    """Return how many blocks a slice of at least this many bytes has."""
+    return (nbytes + ALIGNMENT - 1) // ALIGNMENT
 
 
 def write(address: int, message: Message, head: bytes) -> None:

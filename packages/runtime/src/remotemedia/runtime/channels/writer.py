@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core import wire
-from remotemedia.core.errors import LoanError
+from remotemedia.core.errors import ChannelFullError, LoanError
+from remotemedia.runtime.channels.consumer import Consumer
 from remotemedia.runtime.channels.pages import COUNTED_BYTES, Pages
-from remotemedia.runtime.channels.space import NoMemoryLeft, Space, write
+from remotemedia.runtime.channels.prefault import populate_for_writing
+from remotemedia.runtime.channels.ring import Ring
+from remotemedia.runtime.channels.space import (
+    LOAN_HEAD,
+    NoMemoryLeft,
+    Space,
+    blocks,
+    copy_to,
+    write,
+)
 
 if TYPE_CHECKING:
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.bell import Bells
     from remotemedia.runtime.channels.ledger import Ledger
-    from remotemedia.runtime.channels.plan import Channel, Link
+    from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["Consumer", "Writer"]
+__all__ = ["Writer"]
 
-
-class Consumer:
-    """One consumer, as its producer sees it.
-
-    Attributes:
-        link: The edge to it.
-        record: Its counters.
-        is_counted: It never loses anything: it gets a message only when it has room.
-    """
-
-    def __init__(self, link: Link, max_bytes: int, ledger: Ledger, bells: Bells) -> None:
-        self.link = link
-        self.record = ledger.record(link.index)
-        self.is_counted = link.policy in ("block", "error")
-        self._bells, self._max_bytes, self._capacity = bells, max_bytes, link.capacity
-        self._sent = self._sent_bytes = 0
-
-    def has_room(self, nbytes: int) -> bool:
-        """Say whether a message of this size may be sent now."""
-        record = self.record
-        if self._sent - record.taken >= self._capacity:
-            return False
-        in_flight = self._sent_bytes - record.returned_bytes
-        return in_flight + nbytes <= self._max_bytes or in_flight == 0
-
-    def put(self, nbytes: int) -> None:
-        """Note that a message of this size was sent, and wake the consumer."""
-        self._sent += 1
-        self._sent_bytes += nbytes
-        self.record.put(self._sent, self._sent_bytes)
-        self.ring()
-
-    def ring(self) -> None:
-        """Wake the consumer."""
-        self._bells.ring(self.link.bell)
+# How many messages memory is prepared for, and which part of what the channel may hold: enough
+# that a sender finds some although its receivers have not returned the last ones yet.
+_PREPARED_MESSAGES, _PREPARED_PART = 4, 8
 
 
 class Writer:
@@ -66,6 +43,9 @@ class Writer:
         bells: The session's bells.
 
     Attributes:
+        channel: The service.
+        max_bytes: What may be in flight.
+        consumers: Those that it reaches.
         sequence: Number of the next message.
     """
 
@@ -75,11 +55,43 @@ class Writer:
         self.consumers = [Consumer(link, self.max_bytes, ledger, bells) for link in channel.links]
         self.sequence = 0
         self._skips = channel.links[0].policy == "drop_newest"
-        publisher = space.publisher(channel)
+        self._ring = (
+            Ring(channel.buffer_size, self.max_bytes, self.consumers) if channel.overflow else None
+        )
+        usual = LOAN_HEAD + channel.message_bytes
+        self._prepared_bytes = usual if usual <= self.max_bytes else wire.PREFIX_SIZE
+        publisher = space.publisher(channel, self._prepared_bytes)
         # The public method checks its argument's generic type at each call, which costs as much
         # as the loan itself.
         self._loan = getattr(publisher, "__loan_slice_uninit")
         self._pages = Pages(self._loan, channel.slots, channel.max_bytes)
+
+    def prepare(self) -> None:
+        """Provide memory for the first messages, and make it known to every consumer.
+
+        Raises:
+            ChannelFullError: The machine has none.
+        """
+        size = self._prepared_bytes
+        room = min(link.capacity for link in self.channel.links) + 1
+        count = min(_PREPARED_MESSAGES, room, self.max_bytes // _PREPARED_PART // size)
+        samples = [self.take(size) for _ in range(max(count, 1))]
+        try:
+            for sample in samples:
+                populate_for_writing(sample.payload_ptr, size)
+        except OSError as error:
+            link = self.channel.links[0]
+            raise ChannelFullError(
+                link.name,
+                f"no {size} bytes more",
+                link.policy,
+                "the size of /dev/shm",
+                f"shared memory is exhausted: {error.strerror}",
+            ) from error
+        while samples:
+            self._send_filler(samples.pop(), len(samples))
+        for consumer in self.consumers:
+            consumer.ring()
 
     def take(self, nbytes: int) -> Any:  # noqa: ANN401 - iceoryx2 has no types
         """Loan memory: a sample that `publish` sends, or that is given back when dropped.
@@ -88,7 +100,7 @@ class Writer:
             LoanError: Too many samples are out.
         """
         try:
-            sample = self._loan(nbytes)
+            sample = self._loan(blocks(nbytes))
         except NoMemoryLeft as error:
             raise LoanError(
                 f"output {self.channel.links[0].producer!r} has no memory left ({error})"
@@ -98,10 +110,17 @@ class Writer:
         return sample
 
     def admits(self, nbytes: int) -> bool:
-        """Say whether a message is to be sent; else it is counted as dropped for want of room."""
+        """Say whether a message of this size is to be sent, and push out what it has no room with.
+
+        iceoryx2 pushes out by number, not by size: fillers, which need no memory to speak of, take
+        the places that are left in the queues.
+        """
         if self._skips and not self.consumers[0].has_room(nbytes):
             self.consumers[0].record.skipped()  # alone in its channel: see `Channel`
             return False
+        if self._ring is not None:
+            for _ in range(self._ring.fillers_for(nbytes)):
+                self._send_filler(self.take(wire.PREFIX_SIZE), 0)
         return True
 
     def send(self, message: Message) -> None:
@@ -116,6 +135,9 @@ class Writer:
     def publish(self, sample: Any, nbytes: int) -> None:  # noqa: ANN401
         """Send what was taken and written."""
         getattr(sample, "__assume_init")().send()
+        nbytes = wire.aligned(nbytes)  # as its receivers see it
+        if self._ring is not None:
+            self._ring.pushed(self.sequence, nbytes)
         self.sequence += 1
         for consumer in self.consumers:
             consumer.put(nbytes)
@@ -124,7 +146,13 @@ class Writer:
         """Send the end of the stream; every queue has a place for it."""
         message = wire.end_of_stream(self.sequence, time.monotonic_ns())
         sample = self.take(len(message))
-        ctypes.memmove(sample.payload_ptr, message, len(message))
+        copy_to(sample.payload_ptr, message)
         sample.assume_init().send()
         for consumer in self.consumers:
             consumer.ring()
+
+    def _send_filler(self, sample: Any, more: int) -> None:  # noqa: ANN401
+        copy_to(sample.payload_ptr, wire.filler(more, time.monotonic_ns()))
+        sample.assume_init().send()
+        if self._ring is not None:
+            self._ring.pushed_filler()

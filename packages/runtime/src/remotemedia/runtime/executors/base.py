@@ -62,8 +62,12 @@ class RunningNode(ABC):
         """The process that the node runs in."""
 
     @abstractmethod
+    def prepare(self) -> None:
+        """Have it prepare its channels: their other ends are open."""
+
+    @abstractmethod
     def start(self) -> None:
-        """Let it work: every node of the session is connected."""
+        """Let it work: every node of the session is ready."""
 
     @abstractmethod
     def stop(self) -> None:

@@ -68,6 +68,10 @@ class InlineNode(RunningNode):
         """This process."""
         return os.getpid()
 
+    def prepare(self) -> None:
+        """Have it prepare its channels."""
+        self._line.send(msg.Prepare())
+
     def start(self) -> None:
         """Let it work."""
         self._line.send(msg.Start())

@@ -97,6 +97,10 @@ class NodeProcess(RunningNode):
 
     # ---- orders
 
+    def prepare(self) -> None:
+        """Have it prepare its channels."""
+        self._line.send(msg.Prepare())
+
     def start(self) -> None:
         """Let it work."""
         self._line.send(msg.Start())

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.config import make_config
 from remotemedia.core.errors import NodeError
@@ -32,7 +32,7 @@ from remotemedia.runtime.processes.memory import MemoryLimit
 from remotemedia.runtime.processes.worker import Place, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     import msgspec
 
@@ -65,6 +65,7 @@ class NodeHost:
         self._line = line
         self._on_parent_gone, self._settle = on_parent_gone, settle
         self._memory = memory or MemoryLimit()
+        self._may_prepare = threading.Event()
         self._started = threading.Event()
         self._stopping = threading.Event()
         self._bells: list[Bell] = []
@@ -148,12 +149,17 @@ class NodeHost:
         self._place.enter("initialize")
         complete(loop, self._node.initialize)
         self._progress("connecting", 1.0, "")
-        work = self._connect(loop, ledger, bells)
-        self._line.send(msg.Ready())
+        self._place.stage = "connect"
+        run, bell = self._connect(loop, ledger, bells)
+        self._line.send(msg.Connected())
+        self._may_prepare.wait()
+        if not self._stopping.is_set():
+            run(self._worker.prepare(bell))
+            self._line.send(msg.Ready())
         self._started.wait()
         if not self._stopping.is_set():
             self._progress("running", 1.0, "")
-            work()
+            run(self._worker.run(bell))
             self._line.send(msg.Finished())
         self._stopping.wait()
 
@@ -171,8 +177,8 @@ class NodeHost:
 
     def _connect(
         self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells
-    ) -> Callable[[], None]:
-        """Open the channels; returns what works until all input has ended.
+    ) -> tuple[Callable[[Coroutine[Any, Any, None]], None], Bell]:
+        """Open the channels; returns what runs the worker, and the bell that wakes it.
 
         A plain `process` sleeps on its bell, a coroutine shares an event loop.
         """
@@ -205,10 +211,10 @@ class NodeHost:
         if self._stopping.is_set():
             raise Stopped
         if is_async:
-            return lambda: loop.run_until_complete(self._worker.run(data_bell))
+            return loop.run_until_complete, data_bell
         self._worker.outputs.idle_loop = loop
         self._worker.spin_ns = endpoint.spin_us * 1000
-        return lambda: run_without_loop(self._worker.run(data_bell))
+        return run_without_loop, data_bell
 
     # ---- NodeContext
 
@@ -250,13 +256,16 @@ class NodeHost:
                 self._stop()
                 self._on_parent_gone()
                 return
-            if isinstance(message, msg.Start):
+            if isinstance(message, msg.Prepare):
+                self._may_prepare.set()
+            elif isinstance(message, msg.Start):
                 self._started.set()
             elif isinstance(message, msg.Stop):
                 self._stop()
 
     def _stop(self) -> None:
         self._stopping.set()
+        self._may_prepare.set()
         self._started.set()
         for bell in self._bells:
             bell.break_with(Stopped)

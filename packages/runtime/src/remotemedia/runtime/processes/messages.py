@@ -24,11 +24,13 @@ __all__ = [
     "SPAWNED",
     "STACK_SIGNAL",
     "TEMPLATE_EVENT",
+    "Connected",
     "Failed",
     "Finished",
     "FromNode",
     "Hello",
     "Init",
+    "Prepare",
     "Progress",
     "Ready",
     "SpawnRequest",
@@ -91,8 +93,12 @@ class Progress(_Message, tag="progress"):
     message: str
 
 
+class Connected(_Message, tag="connected"):
+    """Initialized, and every channel is open."""
+
+
 class Ready(_Message, tag="ready"):
-    """Initialized, and connected to every channel."""
+    """Connected to the other ends of all channels, with memory prepared for the first messages."""
 
 
 class Failed(_Message, tag="failed"):
@@ -125,7 +131,7 @@ class Stopped(_Message, tag="stopped"):
     """Cleaned up; the process ends now."""
 
 
-FromNode = Hello | Progress | Ready | Failed | Finished | Stopped
+FromNode = Hello | Progress | Connected | Ready | Failed | Finished | Stopped
 
 
 class Init(_Message, tag="init"):
@@ -169,15 +175,19 @@ class Init(_Message, tag="init"):
     room: int
 
 
+class Prepare(_Message, tag="prepare"):
+    """The other ends of all channels are open: prepare them."""
+
+
 class Start(_Message, tag="start"):
-    """All nodes are connected: work."""
+    """All nodes are ready: work."""
 
 
 class Stop(_Message, tag="stop"):
     """Finish the item in work, clean up and end."""
 
 
-ToNode = Init | Start | Stop
+ToNode = Init | Prepare | Start | Stop
 
 _encoder = msgspec.msgpack.Encoder()
 

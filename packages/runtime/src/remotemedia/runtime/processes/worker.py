@@ -84,6 +84,17 @@ class Worker:
         self.spin_ns = 0
         self.on_skipped: Callable[[Exception], None] | None = None
 
+    async def prepare(self, bell: Bell) -> None:
+        """Have memory provided and mapped, at both ends of every channel.
+
+        Args:
+            bell: Rings when something has arrived.
+        """
+        for outlet in self._outlets.values():
+            outlet.prepare()
+        while not all(inlet.prepare() for inlet in self._open):
+            await bell.wait()
+
     async def run(self, bell: Bell) -> None:
         """Process one item after the other, until all input has ended.
 

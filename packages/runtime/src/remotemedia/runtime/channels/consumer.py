@@ -1,0 +1,65 @@
+"""Consumer: one receiver of a channel, as its producer sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from remotemedia.runtime.channels.bell import Bells
+    from remotemedia.runtime.channels.ledger import Ledger
+    from remotemedia.runtime.channels.plan import Link
+
+__all__ = ["Consumer"]
+
+
+class Consumer:
+    """One consumer, as its producer sees it.
+
+    Args:
+        link: The edge to it.
+        max_bytes: What the channel may have in flight.
+        ledger: The session's counters.
+        bells: The session's bells.
+
+    Attributes:
+        link: The edge to it.
+        record: Its counters.
+        is_counted: It never loses anything: it gets a message only when it has room.
+    """
+
+    def __init__(self, link: Link, max_bytes: int, ledger: Ledger, bells: Bells) -> None:
+        self.link = link
+        self.record = ledger.record(link.index)
+        self.is_counted = link.policy in ("block", "error")
+        self._bells, self._max_bytes, self._capacity = bells, max_bytes, link.capacity
+        self._sent = self._sent_bytes = 0
+
+    def has_room(self, nbytes: int) -> bool:
+        """Say whether a message of this size may be sent now.
+
+        A consumer that has taken everything always has room: it may keep what it has taken, and
+        an `Inlet` lets it keep so little in shared memory that a message of any size fits beside.
+        """
+        record = self.record
+        waiting = self._sent - record.taken
+        if waiting >= self._capacity:
+            return False
+        in_flight = self._sent_bytes - record.returned_bytes
+        return in_flight + nbytes <= self._max_bytes or waiting == 0
+
+    def lacks(self) -> tuple[str, str]:
+        """Return what it has no room for, and the setting that would give it some."""
+        if self._sent - self.record.taken >= self._capacity:
+            return f"{self._capacity} messages", "channel_capacity"
+        return f"{self._max_bytes} bytes", "shm_segment_size"
+
+    def put(self, nbytes: int) -> None:
+        """Note that a message of this size was sent, and wake the consumer."""
+        self._sent += 1
+        self._sent_bytes += nbytes
+        self.record.put(self._sent, self._sent_bytes)
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake the consumer."""
+        self._bells.ring(self.link.bell)

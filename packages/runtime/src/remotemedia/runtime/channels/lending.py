@@ -1,0 +1,74 @@
+"""Lending: slices of a channel whose payload a node fills in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from remotemedia.core import wire
+from remotemedia.runtime.channels.space import LOAN_HEAD, view_of
+from remotemedia.runtime.forks import left_behind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from remotemedia.core.data import Payload
+
+__all__ = ["Lent", "lay_out", "size_of"]
+
+# How much further a payload lies for each named array: its header describes them all.
+_HEAD_EACH = 64
+
+
+@left_behind
+class Lent:
+    """A slice that was lent; noted for as long as it is neither sent nor let go.
+
+    Args:
+        sample: The slice.
+        nbytes: Its length.
+        lent: The lengths of all that are out, by identity.
+    """
+
+    __slots__ = ("_all", "sample")
+
+    def __init__(self, sample: Any, nbytes: int, lent: dict[int, int]) -> None:  # noqa: ANN401 - no types
+        self.sample, self._all = sample, lent
+        lent[id(self)] = nbytes
+
+    def take(self) -> Any:  # noqa: ANN401
+        """Return the slice, to be sent."""
+        sample, self.sample = self.sample, None
+        self._all.pop(id(self), None)
+        return sample
+
+    def __del__(self) -> None:
+        self._all.pop(id(self), None)
+
+
+def size_of(payload: Payload) -> tuple[int, int]:
+    """Return where in a slice the payload of a loan begins, and how long the slice has to be."""
+    if not isinstance(payload, dict):
+        return LOAN_HEAD, LOAN_HEAD + payload.nbytes
+    names = sum(len(name.encode()) + _HEAD_EACH for name in payload)
+    offset = end = wire.aligned(LOAN_HEAD + names)
+    for array in payload.values():
+        end = wire.aligned(end) + array.nbytes
+    return offset, end
+
+
+def lay_out(
+    payload: Payload, address: int, offset: int, end: int, owner: object
+) -> NDArray[Any] | dict[str, NDArray[Any]]:
+    """Return arrays like those of `payload` in memory that keeps `owner` alive."""
+    memory = view_of(address, end, owner)
+    if not isinstance(payload, dict):
+        return np.ndarray(payload.shape, payload.dtype, memory, offset)
+    arrays = {}
+    at = offset
+    for name, array in payload.items():
+        at = wire.aligned(at)
+        arrays[name] = np.ndarray(array.shape, array.dtype, memory, at)
+        at += array.nbytes
+    return arrays
