@@ -57,7 +57,7 @@ async def call(*arguments: str, lock: int, on_line: Callable[[str], object]) -> 
     Raises:
         MissingInstaller: There is no uv.
     """
-    variables = {**os.environ, "NO_COLOR": "1"}
+    variables = {**os.environ, "NO_COLOR": "1", "UV_NO_WRAP": "1"}
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME"):
         variables.pop(name, None)
     # A node that starts often must not compile what it imports often, or at all in a cache that
