@@ -216,7 +216,11 @@ CRASHES = {
         "its process was ended by SIGSEGV",
         "C code crashed",
     ),
-    "hangs": ("import threading; threading.Event().wait()", "did not load within 4 s", "--timeout"),
+    "hangs": (
+        "import threading; threading.Event().wait()",
+        "did not load within 12 s",
+        "--timeout",
+    ),
 }
 
 
@@ -225,11 +229,11 @@ def test_doctor_goes_on_whatever_a_node_does(command: Call, local: Call) -> None
         local(name, f"print('about to'); {before}")
     folder = local("fine")
     names = [*CRASHES, "fine"]
-    result = command("nodes", "doctor", *names, "--extra-path", folder, "--timeout", 4, "--json")
+    result = command("nodes", "doctor", *names, "--extra-path", folder, "--timeout", 12, "--json")
     assert result.code == 1
     found = {event["type"]: event for event in result.of("checkup")}
     assert set(found) == set(names)
-    assert found["fine"]["ok"] is True
+    assert found["fine"]["ok"] is True, found["fine"]
     for name, (_, problem, advice) in CRASHES.items():
         assert problem in found[name]["problem"], name
         assert advice in found[name]["advice"], name
