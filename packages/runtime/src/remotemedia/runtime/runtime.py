@@ -268,6 +268,7 @@ class _State:
             if self._opened is None:
                 files = RuntimeFiles.create()
                 self._opened = files, Space(str(files.root), files.prefix)
+                files.make_private()
                 self._forget = Background.shared().at_exit(self.shutdown)
             return self._opened
 

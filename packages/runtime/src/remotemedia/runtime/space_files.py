@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -19,10 +20,12 @@ from pathlib import Path
 
 from remotemedia.core.errors import RemoteMediaError
 
-__all__ = ["RuntimeFiles", "reclaim"]
+__all__ = ["RuntimeFiles", "reclaim", "reclaim_one"]
 
 _SHM = Path("/dev/shm")  # noqa: S108 - where Linux has POSIX shared memory
 _LOCK = "owner.lock"
+# Of a runtime's directory: its process, and a random part that nobody could have foreseen.
+_NAME = re.compile(r"[0-9]+-[0-9a-f]{8}")
 # A record lock does not keep its own process out, and is lost when that closes any descriptor of
 # the file: directories of this process must not be touched.
 _live: set[str] = set()
@@ -32,19 +35,33 @@ def _base() -> Path:
     return Path(tempfile.gettempdir()) / f"remotemedia-{os.getuid()}"
 
 
+def _is_private(path: Path) -> bool:
+    """Say whether this is a directory, not a link to one, that only this user can enter."""
+    info = path.lstat()
+    return (
+        stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077
+    )
+
+
 def _own_directory(path: Path) -> Path:
     """Make a directory that only this user can enter.
 
     Raises:
-        RemoteMediaError: Somebody else made it before.
+        RemoteMediaError: Somebody else made it before, or it can't be made.
     """
-    path.mkdir(mode=0o700, exist_ok=True)
-    info = path.lstat()
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o077:
+    try:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        if _is_private(path):
+            return path
+    except OSError as error:
         raise RemoteMediaError(
-            f"{path} is not a private directory of this user; remove it, or set TMPDIR"
-        )
-    return path
+            f"{path} can't be made: {error.strerror}; set TMPDIR to a directory that can be "
+            "written to"
+        ) from error
+    raise RemoteMediaError(
+        f"{path} is not a private directory of this user; remove it, or set TMPDIR"
+    )
 
 
 @dataclass
@@ -73,6 +90,13 @@ class RuntimeFiles:
         _live.add(name)
         return cls(root, _prefix(name), lock)
 
+    def make_private(self) -> None:
+        """Take from everybody else what iceoryx2 has opened to all: one file of its node's."""
+        for path in _SHM.glob(f"{self.prefix}*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mode & 0o077:
+                    path.chmod(0o600)
+
     def remove(self) -> None:
         """Remove everything; nothing may use it any more."""
         _remove(self.root)
@@ -83,24 +107,33 @@ class RuntimeFiles:
 def reclaim() -> list[str]:
     """Remove what dead runtimes of this user have left; returns their names."""
     base = _base()
-    reclaimed = []
-    for root in sorted(base.iterdir()) if base.is_dir() else ():
-        if root.name in _live:
-            continue
-        try:
-            lock = os.open(root / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue  # it is being made or removed at this moment
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            continue  # its runtime lives
-        else:
-            _remove(root)
-            reclaimed.append(root.name)
-        finally:
-            os.close(lock)
-    return reclaimed
+    with contextlib.suppress(FileNotFoundError):
+        if _is_private(base):  # else it may be a trap: nothing in it is this user's
+            return [root.name for root in sorted(base.iterdir()) if reclaim_one(root)]
+    return []
+
+
+def reclaim_one(root: Path) -> bool:
+    """Remove what a runtime has left, if it is dead; returns whether it was.
+
+    Args:
+        root: Its directory, in one that is private to this user.
+    """
+    if root.name in _live or not _NAME.fullmatch(root.name):
+        return False
+    try:
+        lock = os.open(root / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False  # it is being made or removed at this moment
+    try:
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False  # its runtime lives
+    else:
+        _remove(root)
+        return True
+    finally:
+        os.close(lock)
 
 
 def _prefix(name: str) -> str:
