@@ -170,8 +170,14 @@ class Program:
 
     def result(self, timeout: float = 15.0) -> tuple[int, str]:
         """Wait for its end; returns its exit code and the rest of its output."""
-        output, _ = self.process.communicate(timeout=timeout)
-        return self.process.returncode, output
+        assert self.process.stdout is not None
+        late = threading.Timer(timeout, self.process.kill)
+        late.start()
+        # Not `communicate`, which does not see what `line` has read ahead.
+        output = self.process.stdout.read()
+        code = self.process.wait()
+        late.cancel()
+        return code, output
 
 
 @pytest.fixture

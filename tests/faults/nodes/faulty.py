@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -102,6 +103,35 @@ class Floods(MultiprocessNode):
     def process(self, data: RuntimeData) -> object:
         while True:
             yield data
+
+
+class Computes(MultiprocessNode):
+    """Computes, and gives up the GIL now and then as Python does."""
+
+    def process(self, data: RuntimeData) -> None:
+        Path(self.config["reached"]).touch()
+        while True:
+            pass
+
+
+class HasHelpers(MultiprocessNode):
+    """Has helpers: one in its process group, one in a session of its own, and its child."""
+
+    def process(self, data: RuntimeData) -> None:
+        sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+        fork = "import os, time; os.fork(); time.sleep(60)"
+        subprocess.Popen(sleep)
+        subprocess.Popen([sys.executable, "-c", fork], start_new_session=True)
+        Path(self.config["reached"]).touch()
+        time.sleep(60)
+
+
+class IgnoresSignals(Computes):
+    """Blocks every signal that can be."""
+
+    def process(self, data: RuntimeData) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        super().process(data)
 
 
 class HoldsTheGIL(MultiprocessNode):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -12,6 +10,8 @@ import anyio.to_thread
 from remotemedia.runtime.background import Background
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from remotemedia.runtime.runtime import Runtime
     from remotemedia.runtime.supervisor import SessionSupervisor
 
@@ -33,12 +33,6 @@ class SessionEnd:
         self, supervisor: SessionSupervisor, runtime: Runtime, *, owns_runtime: bool
     ) -> None:
         self._supervisor, self._runtime, self._owns_runtime = supervisor, runtime, owns_runtime
-        self._owner = os.getpid()
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether this process has started the session; a fork of it has not."""
-        return os.getpid() == self._owner
 
     def begin(self) -> Future[None]:
         """End all nodes, and remove what they and the session have in shared memory.
@@ -46,15 +40,11 @@ class SessionEnd:
         Returns:
             Is done when nothing is left.
         """
-        if self.is_ours:
-            return Background.shared().submit(self._run())
-        nothing: Future[None] = Future()
-        nothing.set_result(None)
-        return nothing
+        return Background.shared().submit(self._run())
 
     def abandoned(self) -> None:
         """End a session that was dropped without `cleanup`."""
-        if self.is_ours and not self._supervisor.is_over:
+        if not self._supervisor.is_over:
             _logger.warning(
                 "session %r was dropped without cleanup(); its nodes are ended",
                 self._supervisor.session_id,

@@ -38,9 +38,7 @@ def _base() -> Path:
 def _is_private(path: Path) -> bool:
     """Say whether this is a directory, not a link to one, that only this user can enter."""
     info = path.lstat()
-    return (
-        stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077
-    )
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not info.st_mode & 0o077
 
 
 def _own_directory(path: Path) -> Path:

@@ -69,6 +69,7 @@ class NodeProcess(RunningNode):
             secrets.randbits(_MARK_BITS),
             {os.fsencode(name): os.fsencode(value) for name, value in variables.items()},
             str(options.working_directory or Path.cwd()),
+            self._launch.endpoint.root,
             options.cpu_affinity,
             options.nice,
             options.max_memory,

@@ -125,6 +125,8 @@ class Template:
     async def close(self) -> None:
         """End it, and with it every process that it has forked."""
         if self._ready is not None and hasattr(self, "_watch"):
+            with contextlib.suppress(OSError):  # it has ended already
+                self._requests.send(msg.DISMISSED)
             self._requests.close()
             await asyncio.wait([self._watch], timeout=_CLOSE_SECS)
             if not self._watch.done():  # it hangs in an import, or is no template at all

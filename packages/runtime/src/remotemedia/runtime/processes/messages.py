@@ -15,6 +15,7 @@ from remotemedia.core.wire import WIRE_VERSION
 from remotemedia.runtime.channels.plan import Endpoint
 
 __all__ = [
+    "DISMISSED",
     "EXITED",
     "FDS_AT_ONCE",
     "FRAME_HEAD",
@@ -203,6 +204,8 @@ def frame(message: FromNode | ToNode) -> bytes:
 #: What a template tells: kind, pid (or a negative errno), wait status, peak of resident KiB.
 TEMPLATE_EVENT = struct.Struct("<iiiq")
 READY, SPAWNED, EXITED = 0, 1, 2
+#: What a template is told instead of a request when it is needed no more.
+DISMISSED = b"."
 #: Control socket, standard output, standard error and stacks of the new process.
 REQUEST_FDS = 4
 #: Has a node write the stacks of its threads, whatever they are doing. The C library takes the
@@ -218,6 +221,7 @@ class SpawnRequest(msgspec.Struct):
         mark: What all that it starts is known by; see `family`.
         environment: All of its environment.
         directory: The working directory.
+        root: The runtime's directory.
         cores: The cores that it may use; empty for those of the template.
         nice: Its niceness; the template's if None.
         max_memory: Bytes of private memory that it may have; None for no limit.
@@ -227,6 +231,7 @@ class SpawnRequest(msgspec.Struct):
     mark: int
     environment: dict[bytes, bytes]
     directory: str
+    root: str
     cores: tuple[int, ...] = ()
     nice: int | None = None
     max_memory: int | None = None

@@ -6,7 +6,8 @@ Importing alone takes longer than a node may take to start. A fork has everythin
 shares the memory of it. The template has a single thread and never runs a node's code itself.
 
 It also sees to it that nothing outlives its node: whatever a node has started comes to the template
-when its own parent ends, and is killed when its node is dead. When the application dies, all are.
+when its own parent ends, and is killed when its node is dead. When the application dies, all are,
+and what they and the application have left in shared memory is removed.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
 from remotemedia.runtime.processes.child import adopt_orphans, die_with_parent, run_node
 from remotemedia.runtime.processes.family import children, mark_of, mark_this_process
 from remotemedia.runtime.processes.messages import (
+    DISMISSED,
     EXITED,
     FRAME_HEAD,
     READY,
@@ -49,7 +52,8 @@ class _Template:
         self._decoder = msgspec.msgpack.Decoder(SpawnRequest)
         self._nodes: dict[int, int] = {}  # the mark of each, by pid
         self._own = children(self._pid)  # what a preloaded module has started is no orphan
-        self._asked_to_end = False
+        self._roots: set[str] = set()
+        self._asked_to_end = self._dismissed = False
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def serve(self, parent: int) -> None:
@@ -59,6 +63,7 @@ class _Template:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         # Somebody else may hold the parent's end, a child that it has forked: its end-of-file is
         # not to be relied on.
+        self._parent, self._application = parent, os.pidfd_open(parent)
         die_with_parent(parent, signal.SIGTERM)
         self._tell(READY, self._pid)
         while not self._asked_to_end:
@@ -67,7 +72,10 @@ class _Template:
                 self._woken()
             if self._requests.fileno() in ready and not self._request():
                 break
-        self._end_everything()
+        deadline = time.monotonic() + _END_SECS
+        self._end_everything(deadline)
+        if not self._dismissed:
+            self._remove_files(deadline)
 
     def _ask_to_end(self, *_: object) -> None:
         self._asked_to_end = True
@@ -77,6 +85,7 @@ class _Template:
     def _request(self) -> bool:
         head, fds, _, _ = socket.recv_fds(self._requests, FRAME_HEAD.size, REQUEST_FDS)
         if len(head) < FRAME_HEAD.size or len(fds) < REQUEST_FDS:
+            self._dismissed = head == DISMISSED  # else the application has died
             return False
         (size,) = FRAME_HEAD.unpack(head)
         body = b""
@@ -86,6 +95,7 @@ class _Template:
                 return False
             body += part
         request = self._decoder.decode(body)
+        self._roots.add(request.root)
         # A signal for the fork must not meet the handlers of the template.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
@@ -111,7 +121,7 @@ class _Template:
         mark_this_process(request.mark)
         os.setsid()
         self._requests.close()
-        for fd in (self._events, self._wake_read, self._wake_write):
+        for fd in (self._events, self._wake_read, self._wake_write, self._application):
             os.close(fd)
         control, out, err, stacks = fds
         os.dup2(out, 1)
@@ -157,10 +167,20 @@ class _Template:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
 
-    def _end_everything(self) -> None:
+    def _remove_files(self, deadline: float) -> None:
+        """Remove what the application has left, once it is dead: it had no time to do it itself."""
+        from remotemedia.runtime.space_files import reclaim_one
+
+        if self._asked_to_end and os.getppid() == self._parent:
+            return  # it lives: somebody else has asked
+        seconds = max(deadline - time.monotonic(), 0.0)
+        if select.select([self._application], [], [], seconds)[0]:
+            for root in self._roots:
+                reclaim_one(Path(root))
+
+    def _end_everything(self, deadline: float) -> None:
         """Kill all nodes and all that they have started, and wait for their end."""
         self._requests.close()
-        deadline = time.monotonic() + _END_SECS
         while True:
             self._reap()
             left = children(self._pid)
