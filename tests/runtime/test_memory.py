@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,16 +13,9 @@ import pytest
 from remotemedia.core.data import RuntimeData
 from remotemedia.core.errors import NodeError, ProcessCrashError
 from remotemedia.runtime import Session
-from remotemedia.runtime.channels.bell import AsyncBell, Bells
-from remotemedia.runtime.channels.inlet import Inlet
-from remotemedia.runtime.channels.ledger import Ledger
-from remotemedia.runtime.channels.outlet import Outlet
-from remotemedia.runtime.channels.plan import Channel, InletPlan, Link, OutletPlan
-from remotemedia.runtime.channels.space import Space
-from remotemedia.runtime.space_files import RuntimeFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from remotemedia.runtime import Pipeline
 
@@ -31,37 +23,6 @@ pytestmark = pytest.mark.anyio
 
 
 LIMIT = 10_000_000
-
-
-class Ends:
-    """Both ends of one edge, in this process."""
-
-    def __init__(self, files: RuntimeFiles, capacity: int = 8, policy: Any = "block") -> None:
-        space, self.prefix = Space(str(files.root), files.prefix), files.prefix
-        self.bells, self.ledger = Bells.create(2), Ledger.create(1)
-        link = Link(0, "a_to_b", "a.output", "b.input", policy, capacity, 1)
-        channel = Channel("edge", policy == "drop_oldest", (link,), LIMIT)
-        room = AsyncBell(self.bells, 0)
-        plan = OutletPlan("output", 0, (channel,))
-        self.outlet = Outlet(space, plan, self.ledger, self.bells, room)
-        self.inlet = Inlet(
-            space, InletPlan("input", "any", link, channel, 0), self.ledger, self.bells
-        )
-
-    def shared_bytes(self) -> int:
-        """Return what the runtime's files take of the machine's memory."""
-        files = Path("/dev/shm").glob(f"{self.prefix}*")  # noqa: S108 - Linux has it there
-        return sum(file.stat().st_blocks * 512 for file in files)
-
-
-@pytest.fixture
-def ends() -> Iterator[Ends]:
-    files = RuntimeFiles.create()
-    made = Ends(files)
-    yield made
-    made.ledger.close()
-    vars(made).clear()  # pytest keeps it a little longer
-    files.remove()
 
 
 def blank(size: int) -> RuntimeData:
@@ -75,7 +36,7 @@ def address(data: RuntimeData) -> int:
 # ---- loans, seen from both ends in one process
 
 
-async def test_a_loan_is_sent_without_a_copy(ends: Ends) -> None:
+async def test_a_loan_is_sent_without_a_copy(ends: Any) -> None:
     loan = ends.outlet.loan(blank(1000))
     memory = loan.as_numpy()
     memory[:] = 7
@@ -100,14 +61,14 @@ def _offset_in_file(data: RuntimeData) -> tuple[str, int]:
     raise AssertionError("the array is not in mapped memory")
 
 
-async def test_a_loan_can_not_be_written_any_more_once_it_is_sent(ends: Ends) -> None:
+async def test_a_loan_can_not_be_written_any_more_once_it_is_sent(ends: Any) -> None:
     loan = ends.outlet.loan(blank(10))
     await ends.outlet.send(loan)
     with pytest.raises(ValueError, match="read-only"):
         loan.as_numpy()[:] = 1
 
 
-async def test_a_channel_keeps_no_more_memory_than_it_may_have_in_flight(ends: Ends) -> None:
+async def test_a_channel_keeps_no_more_memory_than_it_may_have_in_flight(ends: Any) -> None:
     """Whatever sizes went through it, and though its receiver holds on to small messages."""
     dice, held = np.random.default_rng(1), deque[RuntimeData](maxlen=40)
     for _ in range(150):
@@ -127,13 +88,13 @@ async def test_a_channel_keeps_no_more_memory_than_it_may_have_in_flight(ends: E
     held.clear()
 
 
-async def test_loans_that_are_dropped_are_given_back(ends: Ends) -> None:
+async def test_loans_that_are_dropped_are_given_back(ends: Any) -> None:
     for _ in range(5000):
         ends.outlet.loan(blank(1000))
     ends.outlet.check_loans()
 
 
-async def test_what_was_received_is_read_only(ends: Ends) -> None:
+async def test_what_was_received_is_read_only(ends: Any) -> None:
     await ends.outlet.send(RuntimeData.tensor({"a": np.zeros(3), "b": np.zeros(3)}))
     got = ends.inlet.receive()
     assert got is not None
@@ -142,7 +103,7 @@ async def test_what_was_received_is_read_only(ends: Ends) -> None:
             array[:] = 1
 
 
-async def test_what_was_received_can_not_be_made_writable(ends: Ends) -> None:
+async def test_what_was_received_can_not_be_made_writable(ends: Any) -> None:
     await ends.outlet.send(RuntimeData.tensor(np.zeros(3)))
     got = ends.inlet.receive()
     assert got is not None

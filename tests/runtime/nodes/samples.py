@@ -366,6 +366,14 @@ class Leaves(MultiprocessNode):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class DiesAfterItsFirst(MultiprocessNode):
+    """Sends one message, and is killed before anyone can have received it."""
+
+    def process(self, data: RuntimeData) -> Iterator[RuntimeData]:
+        yield RuntimeData.bytes(bytes(data.payload))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class HangsInInitialize(MultiprocessNode):
     def initialize(self) -> None:
         self.report_progress(0.5, "waiting for Godot")

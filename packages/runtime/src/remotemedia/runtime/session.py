@@ -214,8 +214,9 @@ class Session(WatchedSession):
             ReceiveTimeout: Nothing came in time.
             EndOfStream: The input was closed, and everything has been received.
             RemoteMediaError: What ended the session. What had arrived before is received first,
-                as long as its memory can still be reached: of a node that crashed right after its
-                very first message to this output, that message may be lost.
+                as long as its memory can still be reached: of a node that crashed right after the
+                first message to this output that was larger than those that memory was prepared
+                for (see `message_bytes` of `Pipeline.connect`), that message may be lost.
         """
         tap = self._tap(output)
         with anyio.move_on_after(timeout):
