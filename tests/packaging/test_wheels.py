@@ -36,7 +36,13 @@ class Dist:
 
 
 DISTS = (
-    Dist("remotemedia-sdk", "sdk", "remotemedia/core", {}, frozenset({"multiprocess"})),
+    Dist(
+        "remotemedia-sdk",
+        "sdk",
+        "remotemedia/core",
+        {"pytest11": {"remotemedia.core.testing.plugin": "remotemedia.core.testing.plugin"}},
+        frozenset({"multiprocess"}),
+    ),
     Dist(
         "remotemedia-runtime",
         "runtime",

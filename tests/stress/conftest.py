@@ -11,7 +11,9 @@ import pytest
 _HERE = Path(__file__).parent
 _TEST_SECS = 60
 # To see a failure again: REMOTEMEDIA_STRESS_SEED=<the seed in the test's name>
-_NEW_SEED = int(os.environ.get("REMOTEMEDIA_STRESS_SEED", secrets.randbelow(1_000_000)))
+# Processes that share a run's tests have to agree on their names.
+_RUN = int(os.environ.get("PYTEST_XDIST_TESTRUNUID", "0"), 16) or secrets.randbits(64)
+_NEW_SEED = int(os.environ.get("REMOTEMEDIA_STRESS_SEED", _RUN % 1_000_000))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
