@@ -120,6 +120,7 @@ class Template:
         except _CannotFork as error:
             raise ProcessSpawnError(node_id, f"can't fork: {error}") from error
         except (OSError, _Ended) as error:
+            self._requests.close()  # it is not to be asked again, though it may not be gone yet
             raise TemplateEnded(node_id, f"the template process has ended: {error}") from error
 
     async def close(self) -> None:

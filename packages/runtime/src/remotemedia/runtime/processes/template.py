@@ -63,7 +63,7 @@ class _Template:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         # Somebody else may hold the parent's end, a child that it has forked: its end-of-file is
         # not to be relied on.
-        self._parent, self._application = parent, os.pidfd_open(parent)
+        self._application = os.pidfd_open(parent)
         die_with_parent(parent, signal.SIGTERM)
         self._tell(READY, self._pid)
         while not self._asked_to_end:
@@ -171,8 +171,6 @@ class _Template:
         """Remove what the application has left, once it is dead: it had no time to do it itself."""
         from remotemedia.runtime.space_files import reclaim_one
 
-        if self._asked_to_end and os.getppid() == self._parent:
-            return  # it lives: somebody else has asked
         seconds = max(deadline - time.monotonic(), 0.0)
         if select.select([self._application], [], [], seconds)[0]:
             for root in self._roots:
