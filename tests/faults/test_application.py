@@ -1,4 +1,7 @@
-"""However an application ends, its nodes, their helpers and its shared memory go with it."""
+"""However an application ends, its nodes, their helpers and its shared memory go with it.
+
+Other ends are in tests/runtime: test_ending.py, test_families.py and test_forks.py.
+"""
 
 from __future__ import annotations
 
@@ -163,7 +166,7 @@ def test_an_application_that_is_killed_takes_everything_along(
 def test_an_application_that_aborts_leaves_nothing(
     application: Callable[[str, str], Program],
 ) -> None:
-    """Nothing of its own runs any more then; other ends are in tests/runtime/test_ending.py."""
+    """Nothing of its own runs any more then."""
     program = application(IDLE, "os.abort()")
     processes = [psutil.Process(int(pid)) for pid in program.line().split()]
     assert program.result()[0] == -signal.SIGABRT
@@ -192,56 +195,6 @@ def test_a_child_of_the_application_that_outlives_it_keeps_nothing_alive(
         assert is_alive(child)
     finally:
         child.kill()
-
-
-@pytest.mark.parametrize(
-    "leave",
-    ["sys.exit()", "asyncio.run(session.cleanup())", "del session; gc.collect(); sys.exit()"],
-    ids=["exits", "cleans up", "drops the session"],
-)
-def test_a_child_of_the_application_has_no_say_in_its_sessions(
-    application: Callable[[str, str], Program], leave: str
-) -> None:
-    program = application(
-        BETWEEN_LOOPS,
-        f"""
-        child = os.fork()
-        if child == 0:
-            {leave}
-            sys.exit()
-        os.waitpid(child, 0)
-        asyncio.run(use(session))
-        asyncio.run(session.cleanup())
-        """,
-    )
-    processes = [psutil.Process(int(pid)) for pid in program.line().split()]
-    code, output = program.result()
-    assert (code, output) == (0, "well\nwell\n")
-    wait_until_gone(processes, program.pid)
-
-
-def test_a_child_of_the_application_that_uses_its_session_is_told(
-    application: Callable[[str, str], Program],
-) -> None:
-    program = application(
-        BETWEEN_LOOPS,
-        """
-        if os.fork() == 0:
-            try:
-                asyncio.run(use(session))
-            except Exception as error:
-                print(type(error).__name__, error, flush=True)
-            os._exit(0)
-        os.wait()
-        asyncio.run(use(session))
-        asyncio.run(session.cleanup())
-        """,
-    )
-    program.line()
-    code, output = program.result()
-    assert code == 0, output
-    assert "SessionClosed session 's' belongs to the parent process" in output
-    assert output.count("well") == 2
 
 
 def test_a_session_that_is_dropped_is_ended(
