@@ -68,6 +68,12 @@ def gone_within(
     return not left
 
 
+async def pids_of(session: Session) -> list[int]:
+    """Return the processes of the nodes; each is one that may be signalled alone."""
+    pids = [node.pid for node in (await session.get_status()).nodes.values()]
+    return [pid for pid in pids if pid is not None and pid > 1]
+
+
 def template_of(pid: int) -> int:
     return psutil.Process(pid).ppid()
 
@@ -95,7 +101,7 @@ async def test_helpers_end_with_a_node_that_is_killed_and_those_of_others_stay(
         kept = await helpers_of(other)
         session = await runtime.create_session("s", chain("StartsHelper"))
         helpers = await helpers_of(session)
-        os.kill((await session.get_status()).nodes["a"].pid or 0, signal.SIGKILL)
+        os.kill((await pids_of(session))[0], signal.SIGKILL)
         with pytest.raises(ProcessCrashError):
             await session.receive(timeout=10)
         assert gone_within(1.0, helpers)
@@ -112,7 +118,7 @@ async def test_a_template_that_is_killed_takes_nodes_and_helpers_along(
     async with Runtime() as runtime:
         session = await runtime.create_session("s", chain("StartsHelper", "Echo"))
         helpers = await helpers_of(session)
-        pids = [node.pid or 0 for node in (await session.get_status()).nodes.values()]
+        pids = await pids_of(session)
         os.kill(template_of(pids[0]), number)
         with pytest.raises(ProcessCrashError):
             await session.receive(timeout=10)

@@ -251,21 +251,6 @@ async def test_a_cleanup_that_is_cancelled_still_cleans_up(
     assert node_processes() == []
 
 
-async def test_a_node_that_ignores_everything_is_gone_after_the_grace_period(
-    chain: Callable[..., Pipeline], impatient: MultiprocessConfig, caplog: pytest.LogCaptureFixture
-) -> None:
-    session = Session("s", chain("IgnoresEverything"), config=impatient)
-    await session.initialize()
-    await session.start()
-    await session.send("a", 1)
-    while (await session.get_channel_stats("app_to_a")).message_count == 0:
-        await anyio.sleep(0.001)
-    started = time.monotonic()
-    await session.cleanup()
-    assert time.monotonic() - started < 1.5
-    assert node_processes() == []
-
-
 async def test_nodes_clean_up_when_the_session_ends(
     chain: Callable[..., Pipeline], tmp_path: Path
 ) -> None:

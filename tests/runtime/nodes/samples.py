@@ -383,6 +383,17 @@ class HangsInInitialize(MultiprocessNode):
         return None
 
 
+class WaitsInInitialize(MultiprocessNode):
+    """Waits until somebody writes to the fifo that config names."""
+
+    def initialize(self) -> None:
+        self.report_progress(0.5, "waiting for the test")
+        Path(self.config["fifo"]).read_text(encoding="utf-8")
+
+    def process(self, data: RuntimeData) -> None:
+        return None
+
+
 class HangsInProcess(MultiprocessNode):
     def process(self, data: RuntimeData) -> None:
         time.sleep(60)
@@ -456,10 +467,11 @@ class HeldInFinish(MultiprocessNode):
 
 
 class IgnoresEverything(MultiprocessNode):
-    """Blocks every signal that can be, and never gives up."""
+    """Blocks or ignores every signal that can be, and never gives up."""
 
     def process(self, data: RuntimeData) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # another thread would take it
         while True:
             pass
 

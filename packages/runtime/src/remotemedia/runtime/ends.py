@@ -66,11 +66,17 @@ class Feed(End):
 
 
 class Tap(End):
-    """An output of the pipeline, as the application receives from it."""
+    """An output of the pipeline, as the application receives from it.
+
+    Attributes:
+        is_used: Whether the application has received from it, or tried to.
+    """
 
     def __init__(self, ref: PortRef, bell: Bell, inlet: Inlet) -> None:
         super().__init__(ref, bell)
         self._inlet = inlet
+        self.is_used = False
+        self._taken: anyio.Event | None = None
 
     def prepare(self) -> None:
         """Map the memory that the sender has prepared; see `Inlet.prepare`."""
@@ -78,12 +84,21 @@ class Tap(End):
 
     def take(self) -> RuntimeData | None:
         """Return the next item, or None if there is none yet; EndOfStream after the last."""
+        self.is_used = True
         data = self._inlet.receive()
         if data is not None:
             data.port = self.ref.port.name
+            if self._taken is not None:
+                self._taken.set()
         elif self._inlet.ended:
             raise EndOfStream(str(self.ref))
         return data
+
+    async def emptied(self) -> None:
+        """Return when everything that has been sent so far was taken."""
+        while self._inlet.waiting:
+            self._taken = anyio.Event()
+            await self._taken.wait()
 
 
 _End = TypeVar("_End", bound=End)

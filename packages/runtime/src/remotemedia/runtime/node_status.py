@@ -34,12 +34,17 @@ class Progress(msgspec.Struct, frozen=True):
             `connecting`, `ready` or `failed`.
         progress: From 0 to 1.
         message: What is being done, in a few words.
+        elapsed: Seconds since it was started. A node that says nothing is reported again once a
+            second, with what it said last.
+        cpu_seconds: CPU time that its process has used; None where it has none of its own.
     """
 
     node_id: str
     status: str
     progress: float
     message: str = ""
+    elapsed: float = 0.0
+    cpu_seconds: float | None = None
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from remotemedia.core.errors import (
     DataError,
     EndOfStream,
     ReceiveTimeout,
+    RemoteMediaError,
     SessionClosed,
     SessionError,
 )
@@ -107,7 +109,8 @@ class Session(WatchedSession):
             self._check_open()  # cleanup() may have been called meanwhile
             supervisor = await anyio.to_thread.run_sync(self._prepare, graph)
             self._check_open()
-            supervisor.on_progress = box.put
+            if progress_callback is not None:
+                supervisor.progress.listener = box.put
             background = Background.shared()
             await background.call(supervisor.connect(), box, progress_callback)
             await anyio.to_thread.run_sync(self._prepare_feeds)
@@ -129,20 +132,40 @@ class Session(WatchedSession):
         await Background.shared().call(self._watched.start())
         self._state = "running"
 
-    async def cleanup(self) -> None:
-        """End the session: nodes clean up and end, what is in flight is dropped.
+    async def cleanup(self, *, drain: float = 0.0) -> None:
+        """End the session: nodes clean up and end.
 
-        Can be called at any time, more than once and by several tasks.
+        What is in flight then is dropped, and a line in the log says how much of it was in which
+        channel. Can be called at any time, more than once and by several tasks.
+
+        Args:
+            drain: Seconds that what is in flight gets to arrive, before: inputs are closed, nodes
+                process what they have, and outputs that have been received from go on being
+                received, by whichever task does so.
         """
         if self._state == "new" or not self._is_here:
             self._state = "closed"
             return
-        end = self._begin_end()
-        with anyio.CancelScope(shield=True):
-            if end is not None:
-                await Background.until_done(end)
-            elif self._owns_runtime:
-                await self._runtime.shutdown()
+        try:
+            if drain > 0 and self._state == "running":
+                await self._drain(drain)
+        finally:
+            end = self._begin_end()
+            with anyio.CancelScope(shield=True):
+                if end is not None:
+                    await Background.until_done(end)
+                elif self._owns_runtime:
+                    await self._runtime.shutdown()
+
+    async def _drain(self, seconds: float) -> None:
+        """Wait until all that was sent has arrived, or the session has ended otherwise."""
+        taps = [] if self._taps is None else self._taps.all()
+        with anyio.move_on_after(seconds), contextlib.suppress(RemoteMediaError):
+            await self.close_input()
+            await self.wait_finished()
+            for tap in taps:
+                if tap.is_used:
+                    await tap.emptied()
 
     def _begin_end(self) -> Future[None] | None:
         """Begin to end everything; returns None where nothing was started."""

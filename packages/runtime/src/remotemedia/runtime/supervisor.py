@@ -21,11 +21,13 @@ from remotemedia.core.errors import (
 )
 from remotemedia.runtime.executors.base import NodeLaunch
 from remotemedia.runtime.forks import left_behind
+from remotemedia.runtime.in_flight import InFlight
 from remotemedia.runtime.item_watch import ItemWatch
 from remotemedia.runtime.node_group import NodeGroup
-from remotemedia.runtime.node_status import NodeState, NodeStatus, Progress
+from remotemedia.runtime.node_status import NodeState, NodeStatus
 from remotemedia.runtime.processes import messages as msg
-from remotemedia.runtime.processes.memory import memory_error, size_text
+from remotemedia.runtime.processes.memory import reason_of
+from remotemedia.runtime.progress_reports import ProgressReports
 from remotemedia.runtime.session_description import SessionDescription, SessionFile
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class SessionSupervisor:
         self.on_crash: list[Callable[[ProcessCrashError], object]] = []
         self.on_node_error: list[Callable[[NodeError], object]] = []
         self.on_node_stuck: list[Callable[[ItemTimeout], object]] = []
-        self.on_progress: Callable[[Progress], object] | None = None
+        self.progress = ProgressReports(self.status)
         self.app_bells: list[Bell] = []
         self._file: SessionFile | None = None
         self._executors = executors
@@ -177,6 +179,7 @@ class SessionSupervisor:
 
     async def _in_time(self, stage: Coroutine[None, None, None]) -> None:
         try:
+            self.progress.begin()
             await asyncio.wait_for(stage, self._deadline - time.monotonic())
         except asyncio.TimeoutError:
             self._fail(await self._timeout())
@@ -185,6 +188,8 @@ class SessionSupervisor:
         except BaseException:
             await self.stop()
             raise
+        finally:
+            self.progress.end()
         if self.error is not None:
             raise self.fault()
         if self._stopping:
@@ -241,6 +246,9 @@ class SessionSupervisor:
             if self.status[node].state is not NodeState.FAILED:
                 self._set(node, NodeState.STOPPING)
         await self._nodes.end(self.config.cleanup_grace_period_secs)
+        dropped = InFlight.of(self.description, self.ledger)
+        if dropped:
+            _logger.warning("session %r has ended; dropped: %s", self.session_id, dropped)
         if self._file is not None:
             self._file.remove()
         self.ledger.close()
@@ -313,7 +321,8 @@ class SessionSupervisor:
         )
         if failed.fatal and not self._stopping:
             self._report(node_id, NodeState.FAILED, 0.0, error.summary)
-            reason = self._reason(error, failed.memory)
+            limit = self.graph.nodes[node_id].options.max_memory
+            reason = error if limit is None else reason_of(error, failed.memory, limit)
             self._last_errors[node_id] = reason
             self._fail(reason)
             return
@@ -334,16 +343,6 @@ class SessionSupervisor:
             self._set(node_id, NodeState.FAILED, error.summary)
             self._nodes.kill(node_id)
             self._fail(error)
-
-    def _reason(self, error: NodeError, memory: int) -> RemoteMediaError:
-        """Return what ends the session: the node's error, or the limit that made it fail."""
-        limit = self.graph.nodes[error.node_id].options.max_memory
-        if not memory or limit is None:
-            return error
-        use = f"{size_text(memory)} and what it asked for ({error.remote_message or 'no details'})"
-        refused = memory_error(error.node_id, error.stage, use, limit)
-        refused.__cause__ = error
-        return refused
 
     def _died(self, error: RemoteMediaError) -> None:
         """Report a node's end; where the session was ending anyway, nobody else would say it."""
@@ -372,8 +371,8 @@ class SessionSupervisor:
 
     def _report(self, node_id: str, state: NodeState, fraction: float, message: str = "") -> None:
         self._set(node_id, state, message)
-        if self.on_progress is not None and state is not NodeState.RUNNING:
-            _call(self.on_progress, Progress(node_id, state.value, fraction, message))
+        if state is not NodeState.RUNNING:
+            self.progress.tell(node_id, fraction, message)
         self._nodes.notify()
 
     def _set(self, node_id: str, state: NodeState, message: str = "") -> None:

@@ -114,6 +114,11 @@ class Inlet:
             self._prepared = filler.sequence == 0
         return self._prepared
 
+    @property
+    def waiting(self) -> int:
+        """Messages that can be received now."""
+        return self._record.occupancy(self.plan.link.capacity)
+
     def receive(self) -> RuntimeData | None:
         """Take the next message, without waiting.
 

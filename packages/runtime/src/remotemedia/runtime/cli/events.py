@@ -51,6 +51,8 @@ class ProgressEvent(Event, frozen=True, tag="progress"):
         progress: From 0 to 1.
         message: What it is doing, in a few words.
         at: When, since the command began.
+        elapsed: Seconds since the node was started.
+        cpu_seconds: CPU time that its process has used; null where it has none of its own.
     """
 
     node: str
@@ -58,11 +60,27 @@ class ProgressEvent(Event, frozen=True, tag="progress"):
     progress: float
     message: str
     at: float
+    elapsed: float
+    cpu_seconds: float | None
 
     @classmethod
     def of(cls, step: Progress, at: float) -> ProgressEvent:
         """Make one of what a session or a check tells."""
-        return cls(step.node_id, step.status, step.progress, step.message, round(at, 6))
+        return cls(
+            step.node_id,
+            step.status,
+            step.progress,
+            step.message,
+            round(at, 6),
+            round(step.elapsed, 3),
+            step.cpu_seconds,
+        )
+
+    @property
+    def life(self) -> str:
+        """What shows that a node which says nothing lives: how long, and what it has computed."""
+        used = "" if self.cpu_seconds is None else f", {self.cpu_seconds:.1f} s CPU"
+        return f"{self.elapsed:.0f} s{used}"
 
 
 class ReloadEvent(Event, frozen=True, tag="reload"):

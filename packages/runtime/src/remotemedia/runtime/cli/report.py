@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JsonReporter", "LogHandler", "PlainReporter", "Reporter", "printable"]
 
+# A node that says nothing is mentioned again after so long.
+_AGAIN_SECS = 10.0
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -115,17 +117,20 @@ class PlainReporter(Reporter):
         self, out: TextIO, *, named: bool = False, silent: tuple[str, ...] = (), quiet: bool = False
     ) -> None:
         self._out, self._named, self._silent, self._quiet = out, named, silent, quiet
-        self._shown: dict[str, tuple[str, str]] = {}
+        self._shown: dict[str, tuple[tuple[str, str], float]] = {}
 
     def progress(self, event: ProgressEvent) -> None:
-        """Print a step that says something new."""
-        if self._quiet or self._shown.get(event.node) == (event.status, event.message):
+        """Print a step that says something new, and now and then that a silent node lives."""
+        said, at = self._shown.get(event.node, (("", ""), 0.0))
+        is_news = said != (event.status, event.message)
+        if self._quiet or not (is_news or event.at - at >= _AGAIN_SECS):
             return
-        self._shown[event.node] = (event.status, event.message)
+        self._shown[event.node] = (event.status, event.message), event.at
         if event.status != "failed":  # the error says it better
             tail = f" {event.progress:.0%}" if event.status == "loading" else ""
             message = f" {event.message}" if event.message else ""
-            self.log(printable(f"{event.node}: {event.status}{tail}{message}"))
+            life = "" if is_news else f" ({event.life})"
+            self.log(printable(f"{event.node}: {event.status}{tail}{message}{life}"))
 
     def output(self, event: OutputEvent) -> None:
         """Print a text, with the time that it was spoken."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TerminalReporter"]
 
+# A node that takes longer is shown with the time that it takes.
+_SLOW_SECS = 2.0
+
 
 class TerminalReporter(PlainReporter):
     """Shows a bar for each node while it loads; then prints lines.
@@ -53,6 +56,8 @@ class TerminalReporter(PlainReporter):
         status = f"{event.status}: {event.message}" if event.message else event.status
         if event.status == "failed":
             status = event.status
+        elif event.status != "ready" and event.elapsed >= _SLOW_SECS:
+            status += f" ({event.life})"
         self._bars.update(
             self._tasks[event.node],
             status=printable(status),

@@ -18,7 +18,9 @@ from remotemedia.core.errors import ResourceLimitError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MemoryLimit", "lacks_memory", "memory_error", "size_text"]
+    from remotemedia.core.errors import NodeError
+
+__all__ = ["MemoryLimit", "lacks_memory", "memory_error", "reason_of", "size_text"]
 
 # What interpreters, C++, Rust, the C library and tensor libraries write when they get no memory.
 # Not a GPU's lack of it, which this limit has nothing to do with.
@@ -93,6 +95,22 @@ def memory_error(node_id: str, stage: str, use: str, limit: int) -> ResourceLimi
     """
     what = f"memory of node '{node_id}' (while in {stage})"
     return ResourceLimitError(what, use, size_text(limit), "max_memory", node_id)
+
+
+def reason_of(error: NodeError, use: int, limit: int) -> NodeError | ResourceLimitError:
+    """Return why a node failed: the error that it raised, or the limit that made it fail.
+
+    Args:
+        error: What it raised.
+        use: Bytes that it had, if it was refused more; else 0.
+        limit: Its limit in bytes.
+    """
+    if not use:
+        return error
+    had = f"{size_text(use)} and what it asked for ({error.remote_message or 'no details'})"
+    refused = memory_error(error.node_id, error.stage, had, limit)
+    refused.__cause__ = error
+    return refused
 
 
 def size_text(count: int) -> str:
