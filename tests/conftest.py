@@ -2,106 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-_SHM = Path("/dev/shm")  # noqa: S108 - where Linux has POSIX shared memory
-_SETTLED_WITHIN_SECS = 5.0
-_LOOK_AGAIN_SECS = 0.02
-# One loop watches over all sessions of a process and lives as long as it does; trio keeps idle
-# threads for later.
-_SHARED_THREADS = ("thread remotemedia-runtime", "thread Trio thread")
-_FAILED = pytest.StashKey[bool]()
+    from remotemedia.runtime.testing import Machine
 
-
-@dataclass
-class _Machine:
-    """What belongs to this test run, among everything else that runs on the machine.
-
-    Attributes:
-        tmp: The run's own TMPDIR: processes are told by it, and runtimes keep their files there.
-        programs: Processes that tests have started, for the names of shared memory.
-    """
-
-    tmp: Path
-    programs: set[int] = field(default_factory=lambda: {os.getpid()})
-
-    def processes(self, besides: set[int]) -> dict[str, int]:
-        """Return those of this run, also orphans and helpers of nodes, and children not reaped."""
-        found = {}
-        for pid in all_processes() - besides:
-            try:
-                process = Path(f"/proc/{pid}")
-                environment = (process / "environ").read_bytes().split(b"\0")
-                command = (process / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
-                state, parent = (process / "stat").read_text("utf-8").rpartition(")")[2].split()[:2]
-            except OSError:  # it has just ended, or is none of our business
-                continue
-            if int(parent) == os.getpid() or f"TMPDIR={self.tmp}".encode() in environment:
-                found[f"process {pid} (state {state}): {command}"] = pid
-        return found
-
-    def files(self) -> set[str]:
-        shm = set()
-        for path in _SHM.glob(f"rm{os.getuid()}_*"):
-            pid = path.name.split("_")[1]
-            if pid.isdigit() and int(pid) in self.programs:
-                shm.add(str(path))
-        return shm | {str(p) for p in (self.tmp / f"remotemedia-{os.getuid()}").glob("*")}
-
-    @staticmethod
-    def descriptors() -> set[str]:
-        found = set()
-        for link in Path("/proc/self/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # the one of this listing
-                found.add(f"descriptor {link.name} of {link.readlink()}")
-        return found
-
-    @staticmethod
-    def threads() -> set[str]:
-        names = (f"thread {thread.name}" for thread in threading.enumerate())
-        return {name for name in names if not name.startswith(_SHARED_THREADS)}
-
-    def everything_else(self) -> set[str]:
-        return {*self.files(), *self.descriptors(), *self.threads()}
-
-
-def all_processes() -> set[int]:
-    return {int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
+#: Registered by name too: an editable installation knows only the entry points of its own time.
+pytest_plugins = ["remotemedia.core.testing.plugin"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Machine]:
+def machine(remotemedia_machine: Machine) -> Machine:
     """Give the run a TMPDIR of its own, so that what it leaves can be told from other runs'."""
-    tmp = tmp_path_factory.mktemp("tmp")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp))
-        patch.setattr(tempfile, "tempdir", None)
-        _start_shared_thread()
-        yield _Machine(tmp)
+    return remotemedia_machine
 
 
-def _start_shared_thread() -> None:
-    """Start what stays for the whole run before anything is compared."""
-    from remotemedia.runtime.background import Background
-
-    Background.shared()
+@pytest.fixture(autouse=True)
+def nothing_left(remotemedia_leaks: None) -> None:
+    """Fail a test that leaves processes, threads, descriptors or files behind."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -109,48 +36,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kills", type=int, default=14, help="how many nodes tests/faults kills at random moments"
     )
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Note whether the test itself has failed, for `nothing_left`."""
-    report = yield
-    if report.when != "teardown":
-        item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
-    return report
-
-
-@pytest.fixture(autouse=True)
-def nothing_left(machine: _Machine, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves processes, threads, descriptors or files behind."""
-    processes, others = all_processes(), machine.everything_else()
-
-    def left() -> set[str]:
-        return {*machine.processes(processes), *(machine.everything_else() - others)}
-
-    yield
-    # The traceback of a test that has failed keeps alive what it has used.
-    deadline = 0.0 if request.node.stash.get(_FAILED, False) else _SETTLED_WITHIN_SECS
-    deadline += time.monotonic()
-    while (found := left()) and time.monotonic() < deadline:
-        gc.collect()
-        time.sleep(_LOOK_AGAIN_SECS)
-    if found:
-        _remove(machine.processes(processes), found)
-    if found and not request.node.stash.get(_FAILED, False):
-        pytest.fail("left behind:\n" + "\n".join(sorted(found)))
-
-
-def _remove(processes: dict[str, int], left: set[str]) -> None:
-    """Let the tests that follow not suffer from what this one has left."""
-    for pid in processes.values():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    for name in left:
-        if name.startswith(str(_SHM)):
-            Path(name).unlink(missing_ok=True)
-        elif name.startswith("/"):
-            shutil.rmtree(name, ignore_errors=True)
 
 
 @dataclass
@@ -181,7 +66,7 @@ class Program:
 
 
 @pytest.fixture
-def start_program(machine: _Machine, tmp_path: Path) -> Iterator[Callable[..., Program]]:
+def start_program(machine: Machine, tmp_path: Path) -> Iterator[Callable[..., Program]]:
     """Start source text as a script of its own, in a directory of its own."""
     started: list[Program] = []
 

@@ -1,28 +1,23 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from remotemedia.core.data import DataType, RuntimeData
-from remotemedia.core.errors import ConfigError, DataError
-from remotemedia.nodes.tts.config import KokoroTtsConfig, PiperTtsConfig
+from remotemedia.core.data import DataType
+from remotemedia.core.errors import ConfigError, DataError, NodeError
+from remotemedia.core.testing import NodeHarness, silence
 from remotemedia.nodes.tts.kokoro import KokoroTtsNode
 from remotemedia.nodes.tts.piper import PiperTtsNode
-from remotemedia.nodes.whisper.node import WhisperNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from conftest import Rate
     from numpy.typing import NDArray
 
-    from remotemedia.nodes.tts.config import TtsConfig
     from remotemedia.nodes.tts.speaking import SpeakingNode
 
 SENTENCES = (
@@ -31,42 +26,32 @@ SENTENCES = (
 )
 
 
-@contextmanager
-def speaking(node: SpeakingNode, config: TtsConfig | None = None) -> Iterator[SpeakingNode]:
-    node.node_id = "tts"
-    if config is not None:
-        node.config = config
-    node.initialize()
-    try:
-        yield node
-    finally:
-        node.cleanup()
+def piper(**config: object) -> NodeHarness:
+    return NodeHarness(PiperTtsNode, config, node_id="tts", deadline=45)
 
 
-def kokoro(**config: object) -> AbstractContextManager[SpeakingNode]:
-    """Return the context of a Kokoro node with one of the voices that come with pip."""
+def kokoro(**config: object) -> NodeHarness:
+    """Return a Kokoro node with one of the voices that come with pip."""
     config = {"voice": "jf_alpha", "language": "en-us", **config}
-    return speaking(KokoroTtsNode(), KokoroTtsConfig(**config))
+    return NodeHarness(KokoroTtsNode, config, node_id="tts", deadline=45)
 
 
-def check_speech(node: SpeakingNode, sample_rate: int, word_error_rate: Rate) -> None:
-    spoken = list(node.process(RuntimeData.text(" ".join(SENTENCES))))
+def check_speech(node: NodeHarness, sample_rate: int, word_error_rate: Rate) -> None:
+    spoken = node.feed(" ".join(SENTENCES))
     assert [audio.metadata.transcript for audio in spoken] == list(SENTENCES)
-    ears = WhisperNode()
-    ears.initialize()
-    for audio in spoken:
-        assert audio.type is DataType.AUDIO
-        assert (audio.metadata.sample_rate, audio.metadata.channels) == (sample_rate, 1)
-        assert audio.payload.dtype == np.float32
-        assert 0.05 < np.abs(audio.payload).max() <= 1
-        heard = " ".join(text.payload for text in ears.process(audio))
-        assert word_error_rate(audio.metadata.transcript, heard) <= 0.1
-    ears.cleanup()
+    with NodeHarness("whisper", deadline=45) as ears:
+        for audio in spoken:
+            assert audio.type is DataType.AUDIO
+            assert (audio.metadata.sample_rate, audio.metadata.channels) == (sample_rate, 1)
+            assert audio.payload.dtype == np.float32
+            assert 0.05 < np.abs(audio.payload).max() <= 1
+            heard = " ".join(text.payload for text in ears.feed(audio))
+            assert word_error_rate(audio.metadata.transcript, heard) <= 0.1
 
 
 @pytest.mark.speech
 def test_what_piper_says_whisper_understands(word_error_rate: Rate) -> None:
-    with speaking(PiperTtsNode()) as node:
+    with piper() as node:
         check_speech(node, 22_050, word_error_rate)
 
 
@@ -77,49 +62,50 @@ def test_what_kokoro_says_whisper_understands(word_error_rate: Rate) -> None:
 
 
 @pytest.mark.speech
-def test_the_first_sentence_leaves_before_the_second_is_made() -> None:
-    made = []
+def test_the_first_sentence_leaves_before_the_second_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+    synthesize = PiperTtsNode.synthesize
 
-    class Counting(PiperTtsNode):
-        def synthesize(self, sentence: str) -> NDArray[np.float32]:
-            made.append(sentence)
-            return super().synthesize(sentence)
+    def counting(node: PiperTtsNode, sentence: str) -> NDArray[np.float32]:
+        made.append(sentence)
+        return synthesize(node, sentence)
 
-    with speaking(Counting()) as node:
+    monkeypatch.setattr(PiperTtsNode, "synthesize", counting)
+    with piper() as node:
         made.clear()  # without the warming up
-        stream = node.process(RuntimeData.text(" ".join(SENTENCES)))
-        next(stream)
-        assert made == [SENTENCES[0]]
-        stream.close()
+        for _ in node.stream(" ".join(SENTENCES)):
+            assert made == [SENTENCES[0]]
+            break
 
 
 @pytest.mark.speech
 @pytest.mark.parametrize("text", ["", "  ", "...", "?! —", "\n\n", "\x00"])
 def test_nothing_to_say_makes_no_sound_and_no_error(text: str) -> None:
-    with speaking(PiperTtsNode()) as node:
-        assert list(node.process(RuntimeData.text(text))) == []
+    with piper() as node:
+        assert node.feed(text) == []
 
 
 @pytest.mark.models
 def test_kokoro_has_nothing_to_say_either() -> None:
     with kokoro() as node:
         for text in ("", "...", "🙂", "?! —"):
-            assert list(node.process(RuntimeData.text(text))) == []
+            assert node.feed(text) == []
 
 
-def seconds(node: SpeakingNode) -> float:
-    return sum(len(audio.payload) for audio in node.process(RuntimeData.text(SENTENCES[0]))) / (
-        node.sample_rate
-    )
+def seconds(node: NodeHarness) -> float:
+    spoken = node.feed(SENTENCES[0])
+    return sum(len(audio.payload) / audio.metadata.sample_rate for audio in spoken)
 
 
 @pytest.mark.speech
 def test_rate_and_pause_of_piper() -> None:
-    with speaking(PiperTtsNode(), PiperTtsConfig(pause_secs=0)) as node:
+    with piper(pause_secs=0) as node:
         normal = seconds(node)
-    with speaking(PiperTtsNode(), PiperTtsConfig(pause_secs=0, rate=2.0)) as node:
+    with piper(pause_secs=0, rate=2.0) as node:
         assert seconds(node) < 0.75 * normal  # Piper's durations are drawn by chance
-    with speaking(PiperTtsNode(), PiperTtsConfig(pause_secs=5)) as node:
+    with piper(pause_secs=5) as node:
         assert seconds(node) > normal + 3
 
 
@@ -131,10 +117,9 @@ def test_rate_of_kokoro() -> None:
         assert seconds(node) == pytest.approx(normal / 2, rel=0.2)
 
 
-@pytest.mark.speech
-def test_audio_is_refused() -> None:
-    with speaking(PiperTtsNode()) as node, pytest.raises(DataError, match="speaks text, not audio"):
-        list(node.process(RuntimeData.audio(np.zeros(10, np.float32), 16_000)))
+def test_audio_is_refused_where_no_port_does_it() -> None:
+    with pytest.raises(DataError, match="speaks text, not audio"):
+        list(PiperTtsNode().process(silence()))
 
 
 @pytest.mark.parametrize(
@@ -153,10 +138,9 @@ def test_a_missing_engine_names_its_extra(
 def test_what_piper_can_not_load_is_said(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     (tmp_path / "bad.onnx.json").write_text("{}", encoding="utf-8")
-    config = PiperTtsConfig(voice=str(tmp_path / "bad.onnx"))
     with (
-        pytest.raises(ConfigError, match="could not be loaded as a Piper voice"),
-        speaking(PiperTtsNode(), config),
+        pytest.raises(NodeError, match="could not be loaded as a Piper voice"),
+        piper(voice=str(tmp_path / "bad.onnx")),
     ):
         pass
 
@@ -164,8 +148,8 @@ def test_what_piper_can_not_load_is_said(tmp_path: Path) -> None:
 @pytest.mark.speech
 def test_a_speaker_that_the_voice_has_not_is_said() -> None:
     with (
-        pytest.raises(ConfigError, match="has speakers 0 to 0, not 3"),
-        speaking(PiperTtsNode(), PiperTtsConfig(speaker=3)),
+        pytest.raises(NodeError, match="has speakers 0 to 0, not 3"),
+        piper(speaker=3),
     ):
         pass
 
@@ -173,13 +157,13 @@ def test_a_speaker_that_the_voice_has_not_is_said() -> None:
 @pytest.mark.models
 def test_what_kokoro_can_not_do_is_said(tmp_path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match="espeak-ng knows no language 'xx'"),
+        pytest.raises(NodeError, match="espeak-ng knows no language 'xx'"),
         kokoro(language="xx"),
     ):
         pass
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     with (
-        pytest.raises(ConfigError, match="could not be loaded as Kokoro-82M"),
+        pytest.raises(NodeError, match="could not be loaded as Kokoro-82M"),
         kokoro(model=str(tmp_path / "bad.onnx")),
     ):
         pass

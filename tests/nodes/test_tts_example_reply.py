@@ -1,26 +1,18 @@
 from __future__ import annotations
 
 import pytest
-from acme_reply.node import ReplyNode
-from acme_reply.plugin import remotemedia_nodes
 
-from remotemedia.core.data import RuntimeData
+from remotemedia.core.testing import NodeHarness
 
 
 @pytest.mark.parametrize(
-    ("heard", "answer"),
+    ("heard", "answers"),
     [
-        ("He might go.", "You said: He might go."),
-        ("Where is he?", "I can only repeat, not answer. You asked: Where is he?"),
-        ("  ", None),
+        ("He might go.", ["You said: He might go."]),
+        ("Where is he?", ["I can only repeat, not answer. You asked: Where is he?"]),
+        ("  ", []),
     ],
 )
-def test_the_reply_node_answers(heard: str, answer: str | None) -> None:
-    reply = ReplyNode().process(RuntimeData.text(heard))
-    assert (reply and reply.payload) == answer
-
-
-def test_its_plugin_names_it() -> None:
-    (spec,) = remotemedia_nodes()
-    assert spec.name == "reply"
-    assert spec.target == f"{ReplyNode.__module__}:{ReplyNode.__qualname__}"
+def test_the_reply_node_answers(heard: str, answers: list[str]) -> None:
+    with NodeHarness("reply") as node:
+        assert [answer.payload for answer in node.feed(heard)] == answers

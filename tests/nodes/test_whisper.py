@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,12 +7,12 @@ import numpy as np
 import pytest
 
 from remotemedia.core.data import RuntimeData
-from remotemedia.core.errors import ConfigError, DataError
-from remotemedia.nodes.whisper.config import WhisperConfig
+from remotemedia.core.errors import ConfigError, DataError, NodeError
+from remotemedia.core.testing import NodeHarness
 from remotemedia.nodes.whisper.node import WhisperNode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from conftest import Chunks, Clip, Rate
@@ -22,20 +21,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.speech
 
 
-@contextmanager
-def whisper(**config: object) -> Iterator[WhisperNode]:
-    node = WhisperNode()
-    node.node_id = "asr"
-    node.config = WhisperConfig(**config)
-    node.initialize()
-    try:
-        yield node
-    finally:
-        node.cleanup()
+def whisper(**config: object) -> NodeHarness:
+    return NodeHarness("whisper", config, node_id="asr", deadline=45)
 
 
-def hear(node: WhisperNode, messages: Iterable[RuntimeData]) -> list[RuntimeData]:
-    heard = [text for message in messages for text in node.process(message)]
+def hear(node: NodeHarness, messages: Iterable[RuntimeData]) -> list[RuntimeData]:
+    heard = [text for message in messages for text in node.feed(message)]
     return [*heard, *node.finish()]
 
 
@@ -71,9 +62,9 @@ def test_a_recording_in_short_chunks_is_written_down(
 
 def test_a_recording_in_one_message_needs_no_end(clip: Clip, word_error_rate: Rate) -> None:
     with whisper() as node:
-        texts = list(node.process(RuntimeData.audio(clip.samples, 16_000)))
+        texts = node.feed(RuntimeData.audio(clip.samples, 16_000))
         assert word_error_rate(clip.words, joined(texts)) <= 0.1
-        assert list(node.finish()) == []
+        assert node.finish() == []
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.1, 0.0), (0.03, 0.0), (0.01, 0.0), (0.5, 0.4)])
@@ -134,11 +125,11 @@ def test_an_utterance_leaves_when_its_pause_is_over_not_at_the_end(
     silence = np.zeros(16_000, np.float32)
     with whisper(min_pause_secs=0.5) as node:
         for message in chunks(short_clip.samples[: int(16_000 * 3.1)], 16_000, 20):
-            assert list(node.process(message)) == []
+            assert node.feed(message) == []
         sent = 0.0
         for message in chunks(silence, 16_000, 20):
             sent += 0.02
-            if list(node.process(message)):
+            if node.feed(message):
                 break
         assert sent < 0.7
 
@@ -146,25 +137,25 @@ def test_an_utterance_leaves_when_its_pause_is_over_not_at_the_end(
 def test_short_messages_are_pieces_long_ones_recordings(short_clip: Clip, chunks: Chunks) -> None:
     with whisper() as node:
         messages = list(chunks(short_clip.samples, 16_000, 500))
-        assert [text for message in messages for text in node.process(message)] == []
-        assert len(list(node.finish())) == 1
+        assert [text for message in messages for text in node.feed(message)] == []
+        assert len(node.finish()) == 1
     with whisper(segmentation="stream") as node:
-        assert list(node.process(RuntimeData.audio(short_clip.samples, 16_000))) == []
-        assert len(list(node.finish())) == 1
+        assert node.feed(RuntimeData.audio(short_clip.samples, 16_000)) == []
+        assert len(node.finish()) == 1
 
 
 def test_time_goes_on_from_recording_to_recording(short_clip: Clip) -> None:
     with whisper() as node:
         message = RuntimeData.audio(short_clip.samples, 16_000)
-        (first,) = node.process(message)
-        (second,) = node.process(message)
+        (first,) = node.feed(message)
+        (second,) = node.feed(message)
     length = len(short_clip.samples) / 16_000
     assert second.metadata.start - first.metadata.start == pytest.approx(length, abs=0.001)
 
 
 def test_a_message_that_says_where_it_begins_sets_the_time(short_clip: Clip) -> None:
     with whisper() as node:
-        (text,) = node.process(RuntimeData.audio(short_clip.samples, 16_000, start=100.0))
+        (text,) = node.feed(RuntimeData.audio(short_clip.samples, 16_000, start=100.0))
     assert 100 < text.metadata.start < text.metadata.end < 103.3
 
 
@@ -176,9 +167,9 @@ def test_an_empty_message_is_nothing(short_clip: Clip) -> None:
 # ---- what it refuses
 
 
-def test_text_is_refused() -> None:
-    with whisper() as node, pytest.raises(DataError, match="hears audio, not text"):
-        list(node.process(RuntimeData.text("hello")))
+def test_text_is_refused_where_no_port_does_it() -> None:
+    with pytest.raises(DataError, match="hears audio, not text"):
+        list(WhisperNode().process(RuntimeData.text("hello")))
 
 
 @pytest.mark.parametrize(
@@ -196,15 +187,17 @@ def test_what_can_not_be_had_is_said(
     config: dict[str, object], key: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ctranslate2.get_cuda_device_count", lambda: 0)
-    with pytest.raises(ConfigError, match=message) as caught, whisper(**config):
+    with pytest.raises(NodeError, match=message) as caught, whisper(**config):
         pass
-    assert (caught.value.where, caught.value.key) == ("asr", key)
+    error = caught.value.__cause__
+    assert isinstance(error, ConfigError)
+    assert (error.where, error.key) == ("asr", key)
 
 
 def test_a_directory_that_holds_something_else_is_said(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"no model")
     with (
-        pytest.raises(ConfigError, match="holds a CTranslate2 conversion of Whisper"),
+        pytest.raises(NodeError, match="holds a CTranslate2 conversion of Whisper"),
         whisper(model=str(tmp_path)),
     ):
         pass
@@ -231,7 +224,7 @@ def test_what_whisper_did_not_hear_is_heard_in_a_second_pass(
     stops_at: float, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with whisper() as node:
-        recognizer = node._recognizer
+        recognizer = node.node._recognizer
         answers = iter([Heard(" One.", stops_at), Heard(" Two.", 2.0)])
         lengths = []
 
@@ -250,23 +243,11 @@ def test_what_whisper_did_not_hear_is_heard_in_a_second_pass(
 
 
 def test_progress_grows_to_one() -> None:
-    seen: list[tuple[float, str]] = []
-
-    class Context:
-        def report_progress(self, fraction: float, message: str) -> None:
-            seen.append((fraction, message))
-
-        def loan(self, blank: RuntimeData) -> RuntimeData:
-            raise NotImplementedError
-
-    node = WhisperNode()
-    node._context = Context()
-    node.initialize()
-    node.cleanup()
-    fractions = [fraction for fraction, _ in seen]
-    assert fractions == sorted(fractions)
-    assert fractions[-1] == 1.0
-    assert any("loading tiny.en" in message for _, message in seen)
+    with whisper() as node:
+        fractions = [report.fraction for report in node.progress]
+        assert fractions == sorted(fractions)
+        assert fractions[-1] == 1.0
+        assert any("loading tiny.en" in report.message for report in node.progress)
 
 
 @pytest.mark.models
@@ -275,11 +256,11 @@ def test_the_multilingual_model_finds_the_language_and_translates(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with whisper(model="base", task="translate") as node:
-        (text,) = node.process(RuntimeData.audio(long_clip.samples, 16_000))
+        (text,) = node.feed(RuntimeData.audio(long_clip.samples, 16_000))
     assert text.metadata.language == "en"
     assert word_error_rate(long_clip.words, text.payload) <= 0.1
     with (
-        pytest.raises(ConfigError, match="knows no language 'xx'"),
+        pytest.raises(NodeError, match="knows no language 'xx'"),
         whisper(model="base", language="xx"),
     ):
         pass

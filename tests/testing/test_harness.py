@@ -479,6 +479,8 @@ class Lends(MultiprocessNode):
             return None
         if data.payload == "twice":
             return [loan, loan]
+        if data.payload == "fail":
+            raise ValueError("with a loan in its hands")
         if data.payload == "many":
             return [self.loan_audio(4, 8000) for _ in range(15)]
         return None if data.payload == "drop" else loan
@@ -503,6 +505,13 @@ def test_the_rules_of_loans_hold(how: str, message: str) -> None:
     with NodeHarness(Lends) as node, pytest.raises(NodeError, match=message) as caught:
         node.feed(how)
     assert isinstance(caught.value.__cause__, LoanError)
+
+
+def test_a_loan_goes_back_with_the_item_that_failed() -> None:
+    with NodeHarness(Lends, on_error="continue") as node:
+        with pytest.raises(NodeError, match="in its hands"):
+            node.feed("fail")
+        assert len(node.feed("return")) == 1
 
 
 def test_outputs_lend_nothing_before_the_node_is_ready() -> None:

@@ -96,8 +96,9 @@ class NodeLife:
         self._received: list[tuple[str, Transfer, int]] = []
         self._given: list[RuntimeData] = []
         self._stream: Stream | None = None
+        self._outlets = {port.name: MemoryOutlet(port.name, self._deliver) for port in spec.outputs}
         self._emission = Outputs(
-            {port.name: MemoryOutlet(port.name, self._deliver) for port in spec.outputs},
+            self._outlets,
             {port.name: port.type for port in spec.outputs},
             session_id,
             lambda: self._stream is not None and self._stream.stopped,
@@ -223,7 +224,12 @@ class NodeLife:
             else:
                 run_without_loop(work(node))
 
-        self._reporting(stage, item, run)
+        try:
+            self._reporting(stage, item, run)
+        except NodeError:
+            for outlet in self._outlets.values():
+                outlet.forgive_loans()
+            raise
         return given
 
     def _cleanup(self) -> None:
