@@ -38,6 +38,7 @@ class MultiprocessExecutor(Executor):
     def __init__(self, config: MultiprocessConfig | None = None) -> None:
         self.config = config
         self._templates: dict[str, Template] = {}
+        self._replaced: list[Template] = []  # they end, but may not be gone yet
         self._watches: set[asyncio.Task[None]] = set()
 
     def check(self, launch: NodeLaunch) -> None:
@@ -78,12 +79,16 @@ class MultiprocessExecutor(Executor):
         """Wait until everything is logged that nodes wrote, and end the template processes."""
         if self._watches:
             await asyncio.wait(self._watches, timeout=_LOGGED_WITHIN_SECS)
-        templates, self._templates = self._templates, {}
-        await asyncio.gather(*(template.close() for template in templates.values()))
+        templates = [*self._replaced, *self._templates.values()]
+        self._templates, self._replaced = {}, []
+        await asyncio.gather(*(template.close() for template in templates))
 
     def _template(self, environment: Environment) -> Template:
         template = self._templates.get(environment.executable)
         if template is None or not template.is_alive:
+            self._replaced = [old for old in self._replaced if not old.is_gone]
+            if template is not None:
+                self._replaced.append(template)
             # What all nodes preload need not be in an environment that one of them has for itself.
             shared = environment.executable == self._default("").executable
             preload = self.config.preload if shared and self.config is not None else ()

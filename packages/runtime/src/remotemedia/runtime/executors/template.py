@@ -71,12 +71,19 @@ class Template:
         self._forks: dict[int, Fork] = {}
         self._process: subprocess.Popen[bytes]
         self._requests: socket.socket
-        self._watch: asyncio.Task[None]
+        self._watch: asyncio.Task[None] | None = None  # none if it could not be started
 
     @property
     def is_alive(self) -> bool:
         """Whether it can be asked for forks, now or when it is ready."""
-        return self._ready is None or not (self._watch.done() or self._requests.fileno() < 0)
+        return self._ready is None or not (self.is_gone or self._requests.fileno() < 0)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its process has ended, and everyone knows; or there never was any."""
+        if self._watch is None:
+            return self._ready is not None and self._ready.done()
+        return self._watch.done()
 
     async def ready(self, node_id: str) -> None:
         """Start it unless it is there, and wait until it has imported everything.
@@ -125,7 +132,7 @@ class Template:
 
     async def close(self) -> None:
         """End it, and with it every process that it has forked."""
-        if self._ready is not None and hasattr(self, "_watch"):
+        if self._watch is not None:
             with contextlib.suppress(OSError):  # it has ended already
                 self._requests.send(msg.DISMISSED)
             self._requests.close()
