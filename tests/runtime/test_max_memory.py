@@ -55,7 +55,8 @@ async def test_an_item_that_needs_too_much_can_be_skipped(
         await session.send("a", ["array", 1000])
         await session.send("a", ["array", 1])
         assert (await session.receive("a", timeout=15)).payload == "done"
-        assert [error.remote_type for error in session.node_errors] == ["MemoryError"]
+    # Reports go another way than data; at the end, all have come.
+    assert [error.remote_type for error in session.node_errors] == ["MemoryError"]
 
 
 async def test_a_library_that_aborts_for_lack_of_memory(chain: Callable[..., Pipeline]) -> None:
