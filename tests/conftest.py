@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remotemedia.runtime.testing import Machine
+
+# A shell's background job ignores it, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Registered by name too: an editable installation knows only the entry points of its own time.
 pytest_plugins = ["remotemedia.core.testing.plugin"]

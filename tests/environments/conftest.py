@@ -123,7 +123,11 @@ def site_packages() -> Callable[[str], Path]:
     def find_them(executable: str) -> Path:
         code = "import sysconfig; print(sysconfig.get_path('purelib'))"
         done = subprocess.run(
-            [executable, "-I", "-c", code], check=True, capture_output=True, text=True
+            [executable, "-I", "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
         )
         return Path(done.stdout.strip())
 

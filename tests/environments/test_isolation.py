@@ -6,6 +6,7 @@ import asyncio
 import sysconfig
 from pathlib import Path
 
+import packaging.requirements  # noqa: F401 - the application's own: a test here puts another before it
 import pytest
 
 from remotemedia.core.data import RuntimeData

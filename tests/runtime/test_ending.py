@@ -20,7 +20,6 @@ APPLICATION = """
 import asyncio, os, signal, sys, time
 import logging
 logging.basicConfig()
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from remotemedia.runtime import Session, Pipeline
 
 async def main():

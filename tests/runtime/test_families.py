@@ -23,8 +23,9 @@ pytestmark = pytest.mark.anyio
 WAYS = ["plain", "session", "daemon", "fork"]
 
 APPLICATION = """
-import asyncio, os, signal, sys
+import asyncio, os, signal, sys, warnings
 from remotemedia.runtime import Session, Pipeline
+warnings.simplefilter("ignore")  # forking a process that has threads
 
 async def main():
     pipeline = Pipeline(extra_paths=[NODES])

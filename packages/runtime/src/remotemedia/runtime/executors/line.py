@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from remotemedia.runtime.executors.base import NodeLaunch
 
 __all__ = ["NodeLine", "give_descriptors", "init_message"]
+
+_READ_BYTES = 1 << 16
 
 
 def init_message(
@@ -68,10 +71,10 @@ class NodeLine:
     ) -> None:
         self._node_id = node_id
         self._sock = sock
+        self._sock.setblocking(False)  # noqa: FBT003 - as the standard library has it
         self._on_message = on_message
         self._decoder = msgspec.msgpack.Decoder(msg.FromNode)
-        self._writer: asyncio.StreamWriter | None = None
-        self._early: list[msg.ToNode] = []
+        self._outgoing: asyncio.Queue[msg.ToNode] = asyncio.Queue()
         self.greeted = False
 
     async def run(self, init: msg.Init) -> None:
@@ -81,26 +84,55 @@ class NodeLine:
             ProcessSpawnError: The node's environment does not fit this one, or what it says makes
                 no sense.
         """
-        reader, self._writer = await asyncio.open_connection(sock=self._sock)
+        loop = asyncio.get_running_loop()
+        # Apart from reading: a node that can't be told anything any more may have said something.
+        writing = loop.create_task(self._write())
+        buffer = bytearray()
         try:
-            for early in self._early:
-                self.send(early)
-            while True:
-                try:
-                    (size,) = msg.FRAME_HEAD.unpack(await reader.readexactly(4))
-                    if size > msg.MAX_FRAME:
-                        raise ProcessSpawnError(self._node_id, f"it sent a frame of {size} bytes")
-                    message = self._decoder.decode(await reader.readexactly(size))
-                except (asyncio.IncompleteReadError, ConnectionError):
-                    return
-                except msgspec.MsgspecError as error:
-                    text = f"it sent a message that makes no sense: {error}"
-                    raise ProcessSpawnError(self._node_id, text) from error
-                if isinstance(message, msg.Hello):
-                    self._greet(message, init)
-                self._on_message(message)
+            while data := await loop.sock_recv(self._sock, _READ_BYTES):
+                buffer += data
+                while (frame := self._frame(buffer)) is not None:
+                    self._take(frame, init)
+        except ConnectionError:
+            return
         finally:
-            self._writer.close()
+            writing.cancel()
+            await asyncio.wait([writing])
+            self._sock.close()
+
+    def send(self, message: msg.ToNode) -> None:
+        """Send, unless the node is gone."""
+        self._outgoing.put_nowait(message)
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await loop.sock_sendall(self._sock, msg.frame(await self._outgoing.get()))
+
+    def _frame(self, buffer: bytearray) -> bytes | None:
+        """Take the first frame's body out of what was read, if it is complete."""
+        head = msg.FRAME_HEAD.size
+        if len(buffer) < head:
+            return None
+        (size,) = msg.FRAME_HEAD.unpack_from(buffer)
+        if size > msg.MAX_FRAME:
+            raise ProcessSpawnError(self._node_id, f"it sent a frame of {size} bytes")
+        if len(buffer) < head + size:
+            return None
+        body = bytes(buffer[head : head + size])
+        del buffer[: head + size]
+        return body
+
+    def _take(self, frame: bytes, init: msg.Init) -> None:
+        try:
+            message = self._decoder.decode(frame)
+        except msgspec.MsgspecError as error:
+            text = f"it sent a message that makes no sense: {error}"
+            raise ProcessSpawnError(self._node_id, text) from error
+        if isinstance(message, msg.Hello):
+            self._greet(message, init)
+        self._on_message(message)
 
     def _greet(self, hello: msg.Hello, init: msg.Init) -> None:
         clash = msg.Versions.here().clash(hello.versions)
@@ -110,10 +142,3 @@ class NodeLine:
         if not self.greeted:
             self.greeted = True
             self.send(init)
-
-    def send(self, message: msg.ToNode) -> None:
-        """Send, unless the node is gone."""
-        if self._writer is None:
-            self._early.append(message)
-        elif not self._writer.is_closing():
-            self._writer.write(msg.frame(message))
