@@ -189,6 +189,17 @@ def test_realtime_sends_no_chunk_before_its_time(
     assert result.summary["inputs"][0]["ended"] == pytest.approx(1.0, abs=0.3)
 
 
+def test_a_recording_that_is_cut_off_is_told(
+    command: Call, pipeline: Call, audio: Call, tmp_path: Path
+) -> None:
+    whole = (tmp_path / audio("whole.wav", rate=8_000, channels=1, seconds=1.0)).read_bytes()
+    (tmp_path / "half.wav").write_bytes(whole[: len(whole) // 2])
+    result = command("run", pipeline(AUDIO, gain="gain"), "-i", "half.wav", "-o", "out.wav")
+    assert result.code == 0, result.err
+    assert result.err.startswith("half.wav is cut off: its header promises ")
+    assert soundfile.info(tmp_path / "out.wav").duration == pytest.approx(0.5, abs=0.01)
+
+
 def test_no_audio_gives_an_empty_file(command: Call, pipeline: Call, tmp_path: Path) -> None:
     for suffix in ("wav", "flac", "ogg", "mp3"):
         name = f"out.{suffix}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioReader"]
 
+_logger = logging.getLogger(__name__)
 _FORMATS = "use WAV, FLAC, OGG or MP3"
+_UNKNOWN_SIZE = 0x7FFF_0000
 
 
 class AudioReader:
@@ -51,6 +55,7 @@ class AudioReader:
         if not len(self._first):
             self._file.close()
             raise MediaError(path, "holds no audio")
+        self._warn_if_cut_off()
 
     def read(self, frames: int) -> NDArray[np.float32]:
         """Return the next frames as float32 from -1 to 1; fewer at the end, none after it.
@@ -71,6 +76,23 @@ class AudioReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _warn_if_cut_off(self) -> None:
+        """Tell of a WAV file that ends before its header says so; libsndfile only notes it."""
+        noted = re.search(
+            r"^data\s*: (\d+) \(should be (\d+)\)", self._file.extra_info, re.MULTILINE
+        )
+        if noted is None:
+            return
+        said, there = map(int, noted.groups())
+        # A program that writes into a pipe can't know the size, and says the largest one.
+        if there < said < _UNKNOWN_SIZE:
+            _logger.warning(
+                "%s is cut off: its header promises %d bytes of audio, and %d are there",
+                self.path,
+                said,
+                there,
+            )
 
     def _read(self, frames: int) -> NDArray[np.float32]:
         try:
