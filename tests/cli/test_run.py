@@ -194,7 +194,7 @@ def test_a_recording_that_is_cut_off_is_told(
 ) -> None:
     whole = (tmp_path / audio("whole.wav", rate=8_000, channels=1, seconds=1.0)).read_bytes()
     (tmp_path / "half.wav").write_bytes(whole[: len(whole) // 2])
-    result = command("run", pipeline(AUDIO, gain="gain"), "-i", "half.wav", "-o", "out.wav")
+    result = command("run", pipeline(gain="gain"), "-i", "half.wav", "-o", "out.wav")
     assert result.code == 0, result.err
     assert result.err.startswith("half.wav is cut off: its header promises ")
     assert soundfile.info(tmp_path / "out.wav").duration == pytest.approx(0.5, abs=0.01)
