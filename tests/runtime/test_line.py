@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotemedia.core.errors import ProcessSpawnError
 from remotemedia.runtime.channels.plan import Endpoint
-from remotemedia.runtime.executors.line import NodeLine
+from remotemedia.runtime.executors.line import NodeLine, Nonsense
 from remotemedia.runtime.processes import messages as msg
 
 if TYPE_CHECKING:
@@ -85,5 +84,5 @@ async def test_a_frame_that_is_cut_off_is_not_heard(
 async def test_what_makes_no_sense_is_an_error(
     line_after: Callable[[bytes], NodeLine], said: bytes, reason: str
 ) -> None:
-    with pytest.raises(ProcessSpawnError, match=reason):
+    with pytest.raises(Nonsense, match=reason):
         await line_after(said).run(INIT)

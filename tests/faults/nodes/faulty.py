@@ -97,6 +97,24 @@ class Waits(MultiprocessNode):
             time.sleep(60)
 
 
+class Hijack(Exception):
+    """Has whoever unpickles it make a file."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__("take me home")
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (self.file, "w")
+
+
+class Hijacks(MultiprocessNode):
+    """Raises a Hijack."""
+
+    def process(self, data: RuntimeData) -> None:
+        raise Hijack(self.config["file"])
+
+
 class Floods(MultiprocessNode):
     """Answers each item with as many as it can send."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from remotemedia.runtime.executors.base import NodeLaunch
 
-__all__ = ["NodeLine", "give_descriptors", "init_message"]
+__all__ = ["NodeLine", "Nonsense", "give_descriptors", "init_message"]
 
 _READ_BYTES = 1 << 16
 
@@ -57,6 +57,10 @@ def give_descriptors(sock: socket.socket, launch: NodeLaunch) -> None:
         socket.send_fds(sock, [head if at == 0 else b"\0"], fds[at : at + msg.FDS_AT_ONCE])
 
 
+class Nonsense(Exception):
+    """A node has said what no node says."""
+
+
 class NodeLine:
     """Speaks with one node.
 
@@ -81,8 +85,8 @@ class NodeLine:
         """Read until the node closes its end.
 
         Raises:
-            ProcessSpawnError: The node's environment does not fit this one, or what it says makes
-                no sense.
+            ProcessSpawnError: The node's environment does not fit this one.
+            Nonsense: What it says makes no sense.
         """
         loop = asyncio.get_running_loop()
         # Apart from reading: a node that can't be told anything any more may have said something.
@@ -93,6 +97,7 @@ class NodeLine:
                 buffer += data
                 while (frame := self._frame(buffer)) is not None:
                     self._take(frame, init)
+                await asyncio.sleep(0)  # a node that says a lot is not the only one
         except ConnectionError:
             return
         finally:
@@ -117,7 +122,7 @@ class NodeLine:
             return None
         (size,) = msg.FRAME_HEAD.unpack_from(buffer)
         if size > msg.MAX_FRAME:
-            raise ProcessSpawnError(self._node_id, f"it sent a frame of {size} bytes")
+            raise Nonsense(f"a frame of {size} bytes")
         if len(buffer) < head + size:
             return None
         body = bytes(buffer[head : head + size])
@@ -127,9 +132,8 @@ class NodeLine:
     def _take(self, frame: bytes, init: msg.Init) -> None:
         try:
             message = self._decoder.decode(frame)
-        except msgspec.MsgspecError as error:
-            text = f"it sent a message that makes no sense: {error}"
-            raise ProcessSpawnError(self._node_id, text) from error
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise Nonsense(f"a message that makes no sense: {error}") from error
         if isinstance(message, msg.Hello):
             self._greet(message, init)
         self._on_message(message)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import ProcessCrashError, ProcessSpawnError, RemoteMediaError
 from remotemedia.runtime.executors.base import NodeEvents, NodeLaunch, RunningNode
-from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
+from remotemedia.runtime.executors.line import NodeLine, Nonsense, give_descriptors, init_message
 from remotemedia.runtime.executors.stacks import Stacks
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.memory import memory_error, size_text
@@ -30,6 +30,8 @@ __all__ = ["NodeProcess"]
 # How long a dead node's pipes are read: what it wrote is in them, but a helper that it has left
 # behind may hold them open.
 _LAST_WORDS_SECS = 0.2
+# A node that has hung up ends; one that does not will never be heard of again.
+_HUNG_UP_SECS = 1.0
 _MARK_BITS = 48
 _KILLED = 128 + signal.SIGKILL
 
@@ -48,6 +50,7 @@ class NodeProcess(RunningNode):
         self._output = LastLines()
         self._asked_to_end = False
         self._said_stopped = False
+        self._hung_up = False
         self._signals_sent: set[int] = set()
         self._stacks = Stacks()
         self._fork: Fork
@@ -151,39 +154,51 @@ class NodeProcess(RunningNode):
             more_paths=tuple(sys.path) if self._ours else (),
         )
         talk = loop.create_task(self._line.run(init))
-        error: RemoteMediaError | None = None
         try:
-            ends: list[asyncio.Future[Any]] = [talk, self._fork.end]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if talk.done() and talk.exception() is not None:  # nothing that it says can be believed
-                self.kill()
-            await asyncio.wait([self._fork.end])
+            await self._until_ended(talk)
             # The end of the process closes its socket and pipes; what is still in them counts.
             for log in logs:
                 log.drain()
             written = [log.closed for log in logs]
             await asyncio.wait([talk, *written], timeout=_LAST_WORDS_SECS)
-            if (
-                talk.done()
-                and not talk.cancelled()
-                and isinstance(talk.exception(), ProcessSpawnError)
-            ):
-                error = talk.exception()  # type: ignore[assignment]
         finally:
             talk.cancel()
             self._stacks.close()
             for log in logs:
                 log.drain()
-        error = error or self._verdict()
+        error = self._verdict(self._distrust(talk))
         if error is None:
             await asyncio.wait(written)
         self._events.ended(self._id, error)
         await asyncio.wait(written)  # a crash is reported first, and what it wrote is logged still
 
-    def _verdict(self) -> RemoteMediaError | None:
+    async def _until_ended(self, talk: asyncio.Task[None]) -> None:
+        """Return when the process has ended; one that can't be talked with is killed."""
+        end = self._fork.end
+        ends: list[asyncio.Future[Any]] = [talk, end]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if talk.done() and talk.exception() is None:
+            await asyncio.wait([end], timeout=_HUNG_UP_SECS)
+            self._hung_up = not (end.done() or self._asked_to_end)
+        if self._distrust(talk) is not None:
+            self.kill()
+        await asyncio.wait([end])
+
+    def _distrust(self, talk: asyncio.Task[None]) -> BaseException | None:
+        """Return why nothing that the process says can be believed, or None."""
+        if self._hung_up:
+            return Nonsense("nothing any more: it has closed its connection to the application")
+        return talk.exception() if talk.done() and not talk.cancelled() else None
+
+    def _verdict(self, distrust: BaseException | None) -> RemoteMediaError | None:
         wait_status, peak = self._fork.end.result()
         status = os.waitstatus_to_exitcode(wait_status)
         code = 128 - status if status < 0 else status
+        if isinstance(distrust, ProcessSpawnError):
+            return distrust
+        if distrust is not None:
+            hint = f"it was ended because it said {distrust}; see what else writes to its sockets"
+            return ProcessCrashError(self._id, code, self._stage, self._output.lines, hint)
         if self._said_stopped and (self._asked_to_end or code == 0):
             return None
         if code - 128 in self._signals_sent:

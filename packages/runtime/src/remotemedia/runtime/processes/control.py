@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 
 import msgspec
@@ -31,13 +32,15 @@ class ControlLine:
             self._sock.sendall(msg.frame(message))
 
     def receive(self) -> msg.ToNode | None:
-        """Return the next message, or None when the parent is gone."""
+        """Return the next message, or None when the parent is gone, or says what none says."""
         try:
             head = self._exactly(msg.FRAME_HEAD.size)
-            body = self._exactly(*msg.FRAME_HEAD.unpack(head))
+            message: msg.ToNode = self._decoder.decode(self._exactly(*msg.FRAME_HEAD.unpack(head)))
         except (OSError, EOFError):
             return None
-        message: msg.ToNode = self._decoder.decode(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            print(f"the application said what no application says: {error}", file=sys.stderr)  # noqa: T201 - into its log
+            return None
         return message
 
     def receive_fds(self) -> list[int]:
@@ -45,6 +48,8 @@ class ControlLine:
         head, fds, _flags, _address = socket.recv_fds(
             self._sock, msg.FRAME_HEAD.size, msg.FDS_AT_ONCE
         )
+        if len(head) < msg.FRAME_HEAD.size:
+            raise EOFError("the parent has closed the connection")
         (count,) = msg.FRAME_HEAD.unpack(head)
         while len(fds) < count:
             data, more, _flags, _address = socket.recv_fds(self._sock, 1, msg.FDS_AT_ONCE)
@@ -61,7 +66,7 @@ class ControlLine:
 
     def _exactly(self, count: int) -> bytes:
         if count > msg.MAX_FRAME:
-            raise EOFError(f"a frame of {count} bytes")
+            raise ValueError(f"a frame of {count} bytes")
         parts = bytearray()
         while len(parts) < count:
             part = self._sock.recv(count - len(parts))
