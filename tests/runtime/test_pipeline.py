@@ -202,3 +202,26 @@ def test_a_config_that_is_no_mapping_is_refused(pipeline: Pipeline, wrong: objec
 def test_a_config_that_can_not_travel_is_refused(pipeline: Pipeline) -> None:
     with pytest.raises(PipelineError, match="values as in JSON"):
         Runtime().check(pipeline.add_node("samples:Echo", "n", {"model": object()}))
+
+
+def test_input_and_output_mean_the_main_ports(tmp_path: Path) -> None:
+    (tmp_path / "speakers.py").write_text(
+        "from remotemedia.core.multiprocessing import MultiprocessNode, register_node\n"
+        "from remotemedia.core.ports import Port\n"
+        "TEXT, AUDIO = Port('text', 'text', False), Port('audio', 'audio', False, main=True)\n"
+        "@register_node('talks', inputs=[Port('text', 'text', False, main=True), AUDIO],\n"
+        "               outputs=[TEXT, AUDIO])\n"
+        "class Talks(MultiprocessNode):\n"
+        "    def process(self, data): return data\n",
+        encoding="utf-8",
+    )
+    pipeline = (
+        Pipeline(extra_paths=[tmp_path])
+        .add_node("talks", "first")
+        .add_node("talks", "second")
+        .add_node("talks", "third")
+        .connect("first", "output", "second", "input")
+        .connect("second", "text", "third", "input")
+    )
+    edges = [(str(edge.source), str(edge.target)) for edge in Runtime().check(pipeline).edges]
+    assert edges == [("first.audio", "second.audio"), ("second.text", "third.text")]

@@ -58,6 +58,33 @@ def test_a_name_means_a_port(
     assert (found and found.name) == meant
 
 
+MAIN = (Port("text", "text", main=True), Port("audio", "audio", main=True), Port("reset"))
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "meant"),
+    [
+        ("input", Port("text", "text"), "text"),
+        ("input_in", Port("samples", "audio"), "audio"),
+        ("input", Port("anything"), None),
+        ("input", Port("frames", "video"), None),
+        ("input", None, None),
+        ("reset", Port("text", "text"), "reset"),
+        ("audio_in", Port("text", "text"), "audio"),
+    ],
+)
+def test_of_several_main_inputs_the_one_is_meant_that_fits(
+    name: str, other: Port | None, meant: str | None
+) -> None:
+    found = match_port(name, MAIN, "input", other)
+    assert (found and found.name) == meant
+
+
+def test_of_several_outputs_the_main_one_is_meant() -> None:
+    audio = Port("audio", "audio", main=True)
+    assert match_port("output", (Port("text", "text"), audio), "output") is audio
+
+
 @pytest.mark.parametrize("one", PORT_TYPES)
 @pytest.mark.parametrize("other", PORT_TYPES)
 def test_ports_fit_when_something_could_pass(one: str, other: str) -> None:

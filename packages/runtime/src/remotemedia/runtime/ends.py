@@ -146,13 +146,11 @@ class Ends(Generic[_End]):
             return ends[name]
         node, _, port = name.partition(".")
         of_node = {key: end for key, end in ends.items() if end.ref.node == node}
-        if of_node and not port:
-            if len(of_node) == 1:
-                return next(iter(of_node.values()))
-            raise SessionError(f"node {node!r} has several {side}s; name one of {sorted(of_node)}")
-        found = match_port(port, [end.ref.port for end in of_node.values()], side)
+        found = match_port(port or side, [end.ref.port for end in of_node.values()], side)
         if found is not None:
             return ends[f"{node}.{found.name}"]
+        if of_node and not port:
+            raise SessionError(f"node {node!r} has several {side}s; name one of {sorted(of_node)}")
         known = f"the application's {side}s are {sorted(ends)}"
         if node in self._nodes:
             verb = "sent to" if side == "input" else "received from"

@@ -240,7 +240,12 @@ class _Resolver:
     # ---- edges
 
     def port(
-        self, node: str, port: str, side: Literal["input", "output"], place: tuple[str, ...]
+        self,
+        node: str,
+        port: str,
+        side: Literal["input", "output"],
+        place: tuple[str, ...],
+        other: PortRef | None = None,
     ) -> PortRef | None:
         if node not in self.pipeline.nodes:
             known = near(node, self.pipeline.nodes)
@@ -250,7 +255,7 @@ class _Resolver:
         if node_type is None:
             return None  # reported with the node
         ports = node_type.spec.inputs if side == "input" else node_type.spec.outputs
-        found = match_port(port, ports, side) if port else ports[0] if len(ports) == 1 else None
+        found = match_port(port or side, ports, side, other.port if other else None)
         if found is None:
             known = near(port, [p.name for p in ports])
             what = f"no {side} {port!r}" if port else f"{len(ports)} {side}s, name one"
@@ -261,7 +266,7 @@ class _Resolver:
     def edge(self, edge: EdgeSpec) -> Edge | None:
         place = ("edges", str(edge))
         source = self.port(*edge.source, "output", place)
-        target = self.port(*edge.target, "input", place)
+        target = self.port(*edge.target, "input", place, source)
         policy = edge.policy or ("block" if self.config.enable_backpressure else "drop_oldest")
         capacity = self.config.channel_capacity if edge.capacity is None else edge.capacity
         before = len(self.problems)

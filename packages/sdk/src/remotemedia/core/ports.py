@@ -27,6 +27,8 @@ class Port(msgspec.Struct, frozen=True):
         message_bytes: The payload of a message that is usual here, in bytes. Memory for some of
             them is prepared when a session starts, so that the first is no slower than the
             others. Larger ones pass too. An edge can say otherwise.
+        main: Where there are several: `input` or `output` means this one. Several may be main;
+            then the one is meant that takes what the other end of the edge gives.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Port(msgspec.Struct, frozen=True):
     required: bool = True
     doc: str = ""
     message_bytes: int | None = None
+    main: bool = False
 
     def accepts(self, data_type: str) -> bool:
         """Say whether data of this type may pass."""
@@ -44,12 +47,24 @@ class Port(msgspec.Struct, frozen=True):
         return "any" in (self.type, other.type) or self.type == other.type
 
 
-def match_port(name: str, ports: Sequence[Port], side: Literal["input", "output"]) -> Port | None:
+def match_port(
+    name: str,
+    ports: Sequence[Port],
+    side: Literal["input", "output"],
+    other: Port | None = None,
+) -> Port | None:
     """Find the port that `name` means.
 
     A port is meant by its name, by its name with `_in` or `_out` added, and where it is the only
     one on its side also by `input` or `output` and by the name of its data type (of any, where it
-    takes any), each with `_in` or `_out` or without.
+    takes any), each with `_in` or `_out` or without. Of several, `input` and `output` mean the one
+    that is main.
+
+    Args:
+        name: What was said.
+        ports: All ports of the node on that side.
+        side: Which side that is.
+        other: What it is to be connected to: of several main ports, the one is meant that fits it.
 
     Returns:
         The port, or None where no port or no single one is meant.
@@ -64,4 +79,7 @@ def match_port(name: str, ports: Sequence[Port], side: Literal["input", "output"
         only = ports[0]
         if bare == side or (bare in PORT_TYPES and only.accepts(bare)):
             return only
+    elif bare == side:
+        meant = [port for port in ports if port.main and (other is None or port.fits(other))]
+        return meant[0] if len(meant) == 1 else None
     return None
