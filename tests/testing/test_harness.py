@@ -546,10 +546,12 @@ class Hangs(MultiprocessNode):
 @pytest.mark.parametrize("stage", ["initialize", "process", "finish", "cleanup"])
 def test_a_node_that_computes_for_ever_fails_the_test_with_its_stack(stage: str) -> None:
     before = set(threading.enumerate())
+    # Long enough for the steps before it on any machine.
     with pytest.raises(NodeTimeout, match=f"did not finish {stage}") as caught:
-        live(NodeHarness(Hangs, {"stage": stage}, deadline=SOON))
-    assert caught.value.stack.splitlines()[-2].endswith("in _at")
-    assert set(threading.enumerate()) == before
+        live(NodeHarness(Hangs, {"stage": stage}, deadline=SOON * 4))
+    assert "in _at\n" in caught.value.stack
+    # Others may have ended meanwhile: trio's do when they have been idle for a while.
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_stream_has_a_deadline_for_each_item() -> None:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["NodeThread"]
 
 _T = TypeVar("_T")
-_INTERRUPTED_WITHIN_SECS = 0.5
+_CANCELLED_WITHIN_SECS = 0.5
+# A loaded machine may not let the thread run for a while; only what hangs in C waits for so long.
+_INTERRUPTED_WITHIN_SECS = 2.0
+_ENDED_WITHIN_SECS = 5.0
 # Files whose frames are of no interest where they come before those of the node.
 _THIS_PACKAGE = str(Path(__file__).parent)
 _RUNNING = (threading.__file__, asyncio.__path__[0], str(loops.__file__), str(outputs.__file__))
@@ -59,7 +62,7 @@ class NodeThread:
     def end(self) -> bool:
         """End the thread, with the tasks that are left in its loop; False if a step hangs."""
         self.leave()
-        self._thread.join(_INTERRUPTED_WITHIN_SECS * 4)
+        self._thread.join(_ENDED_WITHIN_SECS)
         return not self._thread.is_alive()
 
     def leave(self) -> None:
@@ -68,15 +71,16 @@ class NodeThread:
 
     def interrupt(self, step: Future[Any]) -> bool:
         """End a step that takes too long, if Python code can end it; says whether it could."""
-        for task in self._tasks():
+        tasks = self._tasks()
+        for task in tasks:
             self.loop.call_soon_threadsafe(task.cancel)
-        if _ends_soon(step):
+        if tasks and _ends(step, _CANCELLED_WITHIN_SECS):
             return True
         if self._thread.ident is not None and self._thread.is_alive():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident), ctypes.py_object(Stopped)
             )
-        return _ends_soon(step)
+        return _ends(step, _INTERRUPTED_WITHIN_SECS)
 
     def stack(self) -> str:
         """Return where the node is: the stacks of its thread and of what its loop waits for."""
@@ -117,10 +121,10 @@ class NodeThread:
         return True
 
 
-def _ends_soon(step: Future[Any]) -> bool:
+def _ends(step: Future[Any], within: float) -> bool:
     ended = threading.Event()
     step.add_done_callback(lambda _: ended.set())
-    return ended.wait(_INTERRUPTED_WITHIN_SECS)
+    return ended.wait(within)
 
 
 def _awaited(task: asyncio.Task[Any]) -> list[traceback.FrameSummary]:
