@@ -60,6 +60,35 @@ async def test_nodes_that_obey_do_not_wait_for_the_deadline(
         assert time.monotonic() - began < 10
 
 
+async def test_a_node_that_is_at_work_can_see_that_it_is_to_stop(
+    chain: Callable[..., Pipeline],
+) -> None:
+    config = MultiprocessConfig(cleanup_grace_period_secs=60)
+    async with Session("s", chain("Rambler"), config=config) as session:
+        await session.send("a.text", "hm")
+        await until_in_work(session, "a")
+        began = time.monotonic()
+        await session.cleanup()
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("executor", ["multiprocess", "inline"])
+async def test_a_node_that_is_at_work_can_see_what_waits_on_its_inputs(
+    pipeline: Pipeline, executor: str
+) -> None:
+    pipeline.add_node("samples:Rambler", "a", executor=executor)
+    async with Session("s", pipeline) as session:
+        await session.send("a.text", "hm")
+        await until_in_work(session, "a")
+        await session.send("a.text", "hm?")
+        await session.send("a.enough", 1)
+        assert (await session.receive("a", timeout=10)).payload == "hm: 1, 1"
+        assert (await session.receive("a", timeout=10)).payload == "sorry"
+        await until_in_work(session, "a")
+        await session.send("a.enough", 2)
+        assert (await session.receive("a", timeout=10)).payload == "hm?: 1, 0"
+
+
 # ---- what is in flight
 
 

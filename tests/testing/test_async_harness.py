@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import anyio
@@ -101,3 +102,23 @@ async def test_a_test_that_is_cancelled_leaves_nothing() -> None:
             scope.cancel()
             await node.feed("x")
     assert cleaned == [True]
+
+
+async def test_a_node_at_work_sees_what_waits_and_that_its_stream_was_left() -> None:
+    seen: list[object] = []
+
+    class Node(MultiprocessNode):
+        def process(self, data: RuntimeData) -> Iterator[str]:
+            try:
+                yield "x"
+            finally:
+                seen.append((data.payload, self.stopping, self.waiting("input")))
+
+    async with AsyncNodeHarness(Node) as node:
+        async with contextlib.aclosing(node.stream("first")) as stream:
+            await anext(stream)
+            async with anyio.create_task_group() as group:
+                group.start_soon(node.feed, "second")
+                await anyio.wait_all_tasks_blocked()
+                await stream.aclose()
+    assert seen == [("first", True, 1), ("second", False, 0)]

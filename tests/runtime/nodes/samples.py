@@ -614,3 +614,19 @@ class HoldsTheGilInInitialize(HoldsTheGil):
     def initialize(self) -> None:
         self.report_progress(0.5, "waiting for Godot")
         ctypes.PyDLL(None).sleep(60)
+
+
+@register_node(
+    "rambler",
+    inputs=[Port("text", "text", required=False), Port("enough", required=False)],
+    outputs=[Port("text", "text")],
+)
+class Rambler(MultiprocessNode):
+    """Thinks about a text, and says nothing until it is stopped or told that it is enough."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        if data.port == "enough":
+            return RuntimeData.text("sorry")
+        while not self.stopping and not self.waiting("enough"):
+            time.sleep(0.001)  # at work
+        return RuntimeData.text(f"{data.payload}: {self.waiting('enough')}, {self.waiting('text')}")

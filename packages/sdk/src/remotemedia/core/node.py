@@ -41,15 +41,28 @@ class NodeContext(Protocol):
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Return data of the same kind whose payload lies in the output's shared memory."""
 
+    def waiting(self, port: str) -> int:
+        """Return how many items wait on an input."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the node is to stop."""
+
 
 class _Alone:
     """The context of a node that no runtime runs: progress goes nowhere, loans are ordinary."""
+
+    stopping = False
 
     def report_progress(self, fraction: float, message: str) -> None:
         del fraction, message
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         return ordinary(blank)
+
+    def waiting(self, port: str) -> int:
+        del port
+        return 0
 
 
 class MultiprocessNode(ABC):
@@ -107,6 +120,26 @@ class MultiprocessNode(ABC):
             message: What is being done, in a few words.
         """
         self._context.report_progress(min(max(float(fraction), 0.0), 1.0), message)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the session stops: nobody will take what `process` is still making.
+
+        The runtime looks after each item that `process` yields. What computes for long between two
+        items, or returns one at the end, looks here from time to time and returns early.
+        """
+        return self._context.stopping
+
+    def waiting(self, port: str) -> int:
+        """Return how many items wait on an input, without taking one.
+
+        So a node that works on an item for long can tell that another input has news for it, such
+        as that the item is not wanted any more. It returns early then, and gets the news next.
+
+        Args:
+            port: One of the node's inputs; nothing ever waits where nothing is connected.
+        """
+        return self._context.waiting(port)
 
     def loan_audio(
         self,

@@ -228,6 +228,15 @@ class NodeHost:
             raise too_early()
         return self._worker.outputs.outlet_for(blank).loan(blank)
 
+    def waiting(self, port: str) -> int:
+        """Return how many items wait on an input; none before there is one."""
+        return self._worker.waiting(port) if "_worker" in vars(self) else 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the parent has asked the node to stop, or is gone."""
+        return self._stopping.is_set()
+
     # ---- the parent
 
     def _progress(self, status: msg.Stage, fraction: float, message: str) -> None:

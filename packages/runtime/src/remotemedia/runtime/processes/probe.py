@@ -73,12 +73,18 @@ class Report(msgspec.Struct):
 class _Context:
     """The context of a node that nobody listens to."""
 
+    stopping = False
+
     def report_progress(self, fraction: float, message: str) -> None:
         print(f"{fraction:.0%} {message}", file=sys.stderr)  # noqa: T201 - as a node's output
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         del blank
         raise RuntimeError("there is no output yet; loans are for process()")
+
+    def waiting(self, port: str) -> int:
+        del port
+        return 0
 
 
 def main(arguments: list[str]) -> int:

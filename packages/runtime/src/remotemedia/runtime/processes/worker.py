@@ -122,6 +122,10 @@ class Worker:
         for outlet in self._outlets.values():
             outlet.end()
 
+    def waiting(self, port: str) -> int:
+        """Return how many items wait on an input."""
+        return sum(inlet.waiting for inlet in self._open if inlet.plan.port == port)
+
     async def _take_turns(self) -> tuple[bool, int]:
         """Process an item of each input that has one.
 

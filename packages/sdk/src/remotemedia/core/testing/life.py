@@ -93,6 +93,7 @@ class NodeLife:
         self.on_progress: Callable[[Reported], None] | None = None
         self.stage, self.item, self.loaned_late = "", "", False
         self._sequences = {port.name: 0 for port in spec.inputs}
+        self._waiting = {port.name: 0 for port in spec.inputs}
         self._received: list[tuple[str, Transfer, int]] = []
         self._given: list[RuntimeData] = []
         self._stream: Stream | None = None
@@ -101,7 +102,7 @@ class NodeLife:
             self._outlets,
             {port.name: port.type for port in spec.outputs},
             session_id,
-            lambda: self._stream is not None and self._stream.stopped,
+            lambda: self.stopping,
         )
         self.thread = NodeThread(f"remotemedia-node-{node_id}", virtual_time=virtual_time)
         self._began = self.thread.loop.time()
@@ -141,6 +142,7 @@ class NodeLife:
         self._sequences[target.name] += 1
         item = f"{target.name}#{number}"
         self._received.append((item, sent, zlib.crc32(sent.memory)))
+        self._waiting[target.name] += 1
         return self.thread.do(lambda: self._process(target, item, sent.data, stream))
 
     def finish(self) -> Future[list[RuntimeData]]:
@@ -185,6 +187,8 @@ class NodeLife:
     def _process(
         self, port: Port, item: str, data: RuntimeData, stream: Stream | None
     ) -> list[RuntimeData]:
+        self._waiting[port.name] -= 1
+
         async def work(node: MultiprocessNode) -> None:
             if port.type != "any":
                 check_type(f"input {port.name!r} takes", port.type, data)
@@ -283,3 +287,12 @@ class NodeLife:
             raise too_early()
         self.loaned_late = self.loaned_late or self.stage == "closed"
         return self._emission.outlet_for(blank).loan(blank)
+
+    def waiting(self, port: str) -> int:
+        """Return how many items were fed to an input that the node has not begun."""
+        return self._waiting.get(port, 0)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the test has left the stream of what it gives."""
+        return self._stream is not None and self._stream.stopped
