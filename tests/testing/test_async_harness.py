@@ -114,11 +114,13 @@ async def test_a_node_at_work_sees_what_waits_and_that_its_stream_was_left() -> 
             finally:
                 seen.append((data.payload, self.stopping, self.waiting("input")))
 
-    async with AsyncNodeHarness(Node) as node:
-        async with contextlib.aclosing(node.stream("first")) as stream:
-            await anext(stream)
-            async with anyio.create_task_group() as group:
-                group.start_soon(node.feed, "second")
-                await anyio.wait_all_tasks_blocked()
-                await stream.aclose()
+    async with (
+        AsyncNodeHarness(Node) as node,
+        contextlib.aclosing(node.stream("first")) as stream,
+        anyio.create_task_group() as group,
+    ):
+        await anext(stream)
+        group.start_soon(node.feed, "second")
+        await anyio.wait_all_tasks_blocked()
+        await stream.aclose()
     assert seen == [("first", True, 1), ("second", False, 0)]
