@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -13,6 +14,9 @@ from pathlib import Path
 from remotemedia.core.data import RuntimeData
 from remotemedia.core.multiprocessing import MultiprocessNode
 
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
+
 LAST_WORDS = "famous last words, at"
 
 
@@ -20,6 +24,8 @@ def commit(fault: str) -> None:
     """Do what `fault` names to this process."""
     print(LAST_WORDS, time.monotonic(), flush=True)  # noqa: T201
     libc = ctypes.CDLL(None)
+    if fault == "raise":
+        raise ValueError(time.monotonic())
     if fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif fault == "segfault":
@@ -115,6 +121,17 @@ class Hijacks(MultiprocessNode):
         raise Hijack(self.config["file"])
 
 
+class KeepsCoroutine(MultiprocessNode):
+    """Keeps the arrays that it gets, to its very end."""
+
+    def initialize(self) -> None:
+        self.kept: list[object] = []
+
+    async def process(self, data: RuntimeData) -> RuntimeData:
+        self.kept.append(data.as_numpy())
+        return data
+
+
 class Floods(MultiprocessNode):
     """Answers each item with as many as it can send."""
 
@@ -158,3 +175,46 @@ class HoldsTheGIL(MultiprocessNode):
     def process(self, data: RuntimeData) -> None:
         Path(self.config["reached"]).touch()
         ctypes.PyDLL(None).sleep(60)
+
+
+class Unpicklable(Exception):
+    """Holds what can't be sent to another process."""
+
+
+class Raises(MultiprocessNode):
+    """Raises what an item names."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        self._raise(data.payload)
+        return data
+
+    def _raise(self, what: str) -> None:
+        if what == "unpicklable":
+            raise Unpicklable(lambda: None)
+        if what == "group":
+            raise ExceptionGroup("two at once", [ValueError("the first"), OSError("the second")])
+        if what == "chain":
+            raise ValueError("the consequence") from OSError("the cause")
+        if what == "recursion":
+            self._raise(what)
+        if what == "long":
+            raise ValueError("x" * 20_000_000)
+        if what == "no character":
+            raise ValueError("\udc80")
+        if what == "cancelled":
+            raise asyncio.CancelledError
+        if what == "KeyboardInterrupt":
+            raise KeyboardInterrupt
+
+
+class RaisesCoroutine(Raises):
+    """The same, in an event loop."""
+
+    async def process(self, data: RuntimeData) -> RuntimeData:  # type: ignore[override]
+        if data.payload == "cancelled":
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+        await asyncio.sleep(0)
+        self._raise(data.payload)
+        return data

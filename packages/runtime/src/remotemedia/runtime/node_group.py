@@ -28,14 +28,12 @@ class NodeGroup:
     Attributes:
         running: What executors have started, by node id; also those that have ended.
         alive: Ids of those that have not ended.
-        has_dead: Whether one has died or was killed, and so may have left something behind.
     """
 
     def __init__(self, session_id: str) -> None:
         self._session_id = session_id
         self.running: dict[str, RunningNode] = {}
         self.alive: set[str] = set()
-        self.has_dead = False
         self._launching: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
 
@@ -56,16 +54,14 @@ class NodeGroup:
         self.running[node_id] = running
         self.alive.add(node_id)
 
-    def ended(self, node_id: str, *, died: bool) -> None:
+    def ended(self, node_id: str) -> None:
         """Take note that nothing of a node runs any more."""
         self.alive.discard(node_id)
-        self.has_dead |= died
         self.notify()
 
     def kill(self, node_id: str) -> None:
         """End a node at once, whatever it is doing."""
         self.running[node_id].kill()
-        self.has_dead = True
 
     def notify(self) -> None:
         """Have everyone look again who is in `until`."""

@@ -53,7 +53,8 @@ class SessionEnd:
 
     async def _run(self) -> None:
         await self._supervisor.stop()
-        if self._supervisor.has_dead:
-            await anyio.to_thread.run_sync(self._runtime.reclaim)
         if self._owns_runtime:
             await self._runtime.close()
+        else:
+            # Of nodes that have died, and of those whose data was in use when they ended.
+            await anyio.to_thread.run_sync(self._runtime.reclaim)

@@ -116,11 +116,6 @@ class SessionSupervisor:
         """Whether it has failed or is stopped: nothing can be sent any more."""
         return self._stopping or self.error is not None
 
-    @property
-    def has_dead(self) -> bool:
-        """Whether a node has died, and may have left something in shared memory."""
-        return self._nodes.has_dead
-
     # ---- what the session asks for
 
     def check(self) -> list[NodeLaunch]:
@@ -280,7 +275,7 @@ class SessionSupervisor:
             self._died(self._last_errors.get(node_id, error))
         if self.status[node_id].state is not NodeState.FAILED:
             self._set(node_id, NodeState.STOPPED)
-        self._nodes.ended(node_id, died=error is not None)
+        self._nodes.ended(node_id)
 
     # ---- inside
 

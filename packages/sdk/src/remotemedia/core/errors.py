@@ -10,6 +10,8 @@ import signal as _signal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from remotemedia.core.text import sendable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -279,7 +281,8 @@ class NodeError(RemoteMediaError):
         except Exception:  # noqa: BLE001 - an exception whose text can't be made
             message = "(the exception has no readable message)"
         lines = traceback.format_exception(type(error), error, error.__traceback__)
-        return cls(node_id, stage, type(error).__name__, message, "".join(lines), item)
+        texts = map(sendable, (type(error).__name__, message, "".join(lines)))
+        return cls(node_id, stage, *texts, item)
 
     def __str__(self) -> str:
         """Return the message, and below it the traceback of the node."""

@@ -117,7 +117,10 @@ class LoopBell(Bell):
         loop.add_reader(self.fd, self._hear)
 
     def _hear(self) -> None:
-        os.eventfd_read(self.fd)
+        try:
+            os.eventfd_read(self.fd)
+        except BlockingIOError:  # heard before: a node has interrupted the loop in between
+            return
         self._rung = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

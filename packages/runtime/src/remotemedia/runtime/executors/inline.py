@@ -117,7 +117,9 @@ class InlineNode(RunningNode):
             await self._line.run(init)
             if not self._ends:
                 error = ProcessCrashError(self._id, self._exit_code or 0, self._stage)
-        except RemoteMediaError as problem:
-            error = problem
+        except Exception as problem:  # noqa: BLE001 - whoever waits is told, whatever it is
+            known = isinstance(problem, RemoteMediaError)
+            hint = f"it said {problem}"
+            error = problem if known else ProcessCrashError(self._id, 0, self._stage, (), hint)
             self._control.close()
         self._events.ended(self._id, error)

@@ -21,6 +21,7 @@ from remotemedia.core.loops import close_loop, complete, needs_loop, run_without
 from remotemedia.core.node import make_node
 from remotemedia.core.outputs import Stopped
 from remotemedia.core.plugin import load_object
+from remotemedia.core.text import sendable
 from remotemedia.runtime.channels.bell import Bell, Bells, BlockingBell, LoopBell
 from remotemedia.runtime.channels.inlet import Inlet
 from remotemedia.runtime.channels.ledger import Ledger
@@ -220,7 +221,8 @@ class NodeHost:
 
     def report_progress(self, fraction: float, message: str) -> None:
         """Pass the node's own progress on."""
-        self._progress("loading", fraction, message)
+        status: msg.Stage = "running" if self._started.is_set() else "loading"
+        self._progress(status, fraction, sendable(str(message)))
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Lend memory of the output that `blank` names."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from asyncio import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ class Worker:
         self._stopping = stopping.is_set
         self.outputs = Outputs(outlets, init.outputs, init.session_id, stopping.is_set)
         self.spin_ns = 0
-        self.on_skipped: Callable[[Exception], None] | None = None
+        self.on_skipped: Callable[[BaseException], None] | None = None
 
     async def prepare(self, bell: Bell) -> None:
         """Have memory provided and mapped, at both ends of every channel.
@@ -163,7 +164,7 @@ class Worker:
             del data  # its memory goes back now, not when the answer has found room
             await self.outputs.emit(result)
             self.outputs.check_loans()
-        except Exception as error:
+        except (Exception, CancelledError) as error:  # nobody but the node itself cancels
             if self.on_skipped is None:
                 raise
             record.skip()
