@@ -199,7 +199,7 @@ class NodeProcess(RunningNode):
         if distrust is not None:
             hint = f"it was ended because it said {distrust}; see what else writes to its sockets"
             return ProcessCrashError(self._id, code, self._stage, self._output.lines, hint)
-        if self._said_stopped and (self._asked_to_end or code == 0):
+        if self._said_stopped and self._asked_to_end:
             return None
         if code - 128 in self._signals_sent:
             return None

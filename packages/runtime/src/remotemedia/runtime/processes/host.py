@@ -264,8 +264,8 @@ class NodeHost:
         while True:
             message = self._line.receive()
             if message is None:
-                self._stop()
                 self._on_parent_gone()
+                self._stop()  # where that has not ended the process
                 return
             if isinstance(message, msg.Prepare):
                 self._may_prepare.set()
