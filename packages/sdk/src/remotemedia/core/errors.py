@@ -281,8 +281,8 @@ class NodeError(RemoteMediaError):
         except Exception:  # noqa: BLE001 - an exception whose text can't be made
             message = "(the exception has no readable message)"
         lines = traceback.format_exception(type(error), error, error.__traceback__)
-        texts = map(sendable, (type(error).__name__, message, "".join(lines)))
-        return cls(node_id, stage, *texts, item)
+        name, text, trace = map(sendable, (type(error).__name__, message, "".join(lines)))
+        return cls(node_id, stage, name, text, trace, item)
 
     def __str__(self) -> str:
         """Return the message, and below it the traceback of the node."""

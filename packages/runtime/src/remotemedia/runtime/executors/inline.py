@@ -11,7 +11,7 @@ import traceback
 
 from remotemedia.core.errors import ProcessCrashError, RemoteMediaError
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
-from remotemedia.runtime.executors.line import NodeLine, give_descriptors, init_message
+from remotemedia.runtime.executors.line import NodeLine, Nonsense, give_descriptors, init_message
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.control import ControlLine
 
@@ -117,9 +117,10 @@ class InlineNode(RunningNode):
             await self._line.run(init)
             if not self._ends:
                 error = ProcessCrashError(self._id, self._exit_code or 0, self._stage)
-        except Exception as problem:  # noqa: BLE001 - whoever waits is told, whatever it is
-            known = isinstance(problem, RemoteMediaError)
-            hint = f"it said {problem}"
-            error = problem if known else ProcessCrashError(self._id, 0, self._stage, (), hint)
+        except RemoteMediaError as problem:
+            error = problem
+            self._control.close()
+        except Nonsense as problem:
+            error = ProcessCrashError(self._id, 0, self._stage, (), f"it said {problem}")
             self._control.close()
         self._events.ended(self._id, error)
