@@ -42,11 +42,18 @@ def test_the_readme_shows_the_example_node_as_it_is(root: Path) -> None:
 def test_contributing_lists_every_tox_environment(root: Path) -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(root / "tox.ini", encoding="utf-8")
-    listed = set(parser["tox"]["env_list"].split(", "))
+    listed = set(re.findall(r"[\w-]+", parser["tox"]["env_list"]))
     text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, flags=re.MULTILINE)
-    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    rows = re.findall(r"^\| ((?:`[\w-]+`(?:, )?)+) \|", text, flags=re.MULTILINE)
+    documented = {name for row in rows for name in re.findall(r"`([\w-]+)`", row)}
     assert documented == listed
+
+
+def test_each_package_of_nodes_is_tested_alone(root: Path) -> None:
+    text = (root / "tox.ini").read_text(encoding="utf-8")
+    (alone,) = re.findall(r"^\[testenv:alone-\{(.*)\}\]$", text, flags=re.MULTILINE)
+    folders = {path.name for path in root.glob("packages/nodes-*") if path.is_dir()}
+    assert {f"nodes-{name}" for name in alone.split(",")} == folders
 
 
 @pytest.mark.parametrize("folder", ["sdk", "runtime", "nodes-whisper", "nodes-tts"])

@@ -34,6 +34,18 @@ def node_processes() -> list[int]:
     return [child.pid for child in psutil.Process().children(recursive=True)]
 
 
+# ---- starting
+
+
+async def test_a_session_that_was_started_says_so_when_it_is_started_again(
+    chain: Callable[..., Pipeline],
+) -> None:
+    async with Runtime() as runtime:
+        session = await runtime.create_session("s", chain("Echo"))
+        with pytest.raises(SessionError, match="'s' was started already"):
+            await session.start()
+
+
 # ---- receiving
 
 

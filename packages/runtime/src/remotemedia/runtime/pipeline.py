@@ -90,11 +90,11 @@ class Pipeline:
         self.name = name
         self.nodes: dict[str, NodeEntry] = {}
         self.edges: list[EdgeSpec] = []
-        self.inputs = None if inputs is None else list(inputs)
-        self.outputs = None if outputs is None else list(outputs)
-        self.extra_paths = [Path(path) for path in extra_paths]
+        self.inputs: list[str] | None = None if inputs is None else list(inputs)
+        self.outputs: list[str] | None = None if outputs is None else list(outputs)
+        self.extra_paths: list[Path] = [Path(path) for path in extra_paths]
         #: Where the paths of node types such as `file.py:Class` begin.
-        self.directory = Path()
+        self.directory: Path = Path()
         #: Where things stand in the file that the pipeline came from: (kind, name) to place.
         self.places: dict[tuple[str, ...], str] = {}
 

@@ -57,6 +57,8 @@ class Runtime:
         self, config: MultiprocessConfig | None = None, *, plugins: PluginPolicy | None = None
     ) -> None:
         stop_if_loading_script()
+        self.config: MultiprocessConfig
+        self.plugins: PluginPolicy
         self.config, self.plugins = configuration.load(config, plugins)
         multiprocess = MultiprocessExecutor(self.config)
         self._executors: dict[str, Executor] = {

@@ -127,6 +127,8 @@ class Session(WatchedSession):
 
     async def start(self) -> None:
         """Let the nodes work on what is sent."""
+        if self._state == "running" and self._is_here:
+            raise SessionError(f"session {self.session_id!r} was started already: send to it")
         if self._state != "ready":
             raise self._not("ready", "call initialize() first")
         await Background.shared().call(self._watched.start())

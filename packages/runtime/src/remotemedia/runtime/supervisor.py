@@ -72,10 +72,14 @@ class SessionSupervisor:
         executors: Mapping[str, Executor],
         config: MultiprocessConfig,
     ) -> None:
-        self.session_id, self.graph, self.wiring = session_id, graph, wiring
+        self.session_id: str = session_id
+        self.graph: Graph = graph
+        self.wiring: Wiring = wiring
         self.config = config
-        self.description = SessionDescription.of(session_id, graph, wiring, ledger)
-        self.status = {node: NodeStatus() for node in graph.nodes}
+        self.description: SessionDescription = SessionDescription.of(
+            session_id, graph, wiring, ledger
+        )
+        self.status: dict[str, NodeStatus] = {node: NodeStatus() for node in graph.nodes}
         self._records = {n: ledger.node(d.record) for n, d in self.description.nodes.items()}
         for node in self.status:
             self._note(node)
@@ -84,7 +88,7 @@ class SessionSupervisor:
         self.on_crash: list[Callable[[ProcessCrashError], object]] = []
         self.on_node_error: list[Callable[[NodeError], object]] = []
         self.on_node_stuck: list[Callable[[ItemTimeout], object]] = []
-        self.progress = ProgressReports(self.status)
+        self.progress: ProgressReports = ProgressReports(self.status)
         self.app_bells: list[Bell] = []
         self._file: SessionFile | None = None
         self._executors = executors

@@ -86,12 +86,12 @@ class RuntimeData:
         metadata: Metadata | None = None,
         port: str | None = None,
     ) -> None:
-        self.type = type
-        self.payload = payload
-        self.session_id = session_id
-        self.timestamp = time.monotonic_ns() if timestamp is None else timestamp
+        self.type: DataType = type
+        self.payload: Payload = payload
+        self.session_id: str = session_id
+        self.timestamp: int = time.monotonic_ns() if timestamp is None else timestamp
         self.metadata: Any = metadata  # Any: each type has its own struct
-        self.port = port
+        self.port: str | None = port
         self._loan: Any = None  # Any: the loan belongs to the channel that lent it
         self._sequence: int | None = None
         self.check()

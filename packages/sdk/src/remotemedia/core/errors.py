@@ -89,7 +89,9 @@ class ConfigError(RemoteMediaError):
     """
 
     def __init__(self, where: str, key: str, reason: str) -> None:
-        self.where, self.key, self.reason = where, key, reason
+        self.where: str = where
+        self.key: str = key
+        self.reason: str = reason
         text = f"{where}: config key {key!r}: {reason}" if key else f"{where}: {reason}"
         self.problems: tuple[str, ...] = (text,)
         super().__init__(text)
@@ -117,7 +119,7 @@ class PipelineError(RemoteMediaError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         count = len(self.problems)
         head = "the pipeline has a mistake" if count == 1 else f"the pipeline has {count} mistakes"
         super().__init__(f"{head}:\n" + "\n".join(f"  {line}" for line in self.problems))
@@ -143,8 +145,11 @@ class PluginError(RemoteMediaError):
         version: str = "",
         advice: str = "",
     ) -> None:
-        self.plugin, self.distribution, self.version = plugin, distribution, version
-        self.reason, self.advice = reason, advice
+        self.plugin: str = plugin
+        self.distribution: str = distribution
+        self.version: str = version
+        self.reason: str = reason
+        self.advice: str = advice
         origin = f"{distribution} {version}".strip()
         super().__init__(
             f"plugin {plugin!r} of {origin}: {reason}" + (f"; {advice}" if advice else "")
@@ -159,7 +164,7 @@ class BrokenPluginsError(RemoteMediaError):
     """
 
     def __init__(self, problems: Sequence[PluginError]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[PluginError, ...] = tuple(problems)
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         super().__init__(
             f"broken plugins are not accepted (plugins.strict is set):\n{lines}\n"
@@ -191,7 +196,8 @@ class ReceiveTimeout(SessionError, TimeoutError):
     """Nothing arrived on an output within the time given to `receive`."""
 
     def __init__(self, output: str, seconds: float) -> None:
-        self.output, self.seconds = output, seconds
+        self.output: str = output
+        self.seconds: float = seconds
         super().__init__(
             f"nothing arrived on {output!r} within {seconds:g} s; the session is still running"
         )
@@ -211,7 +217,10 @@ class ResourceLimitError(RemoteMediaError):
     def __init__(
         self, what: str, use: str, limit: str, setting: str, node_id: str | None = None
     ) -> None:
-        self.what, self.use, self.limit, self.setting = what, use, limit, setting
+        self.what: str = what
+        self.use: str = use
+        self.limit: str = limit
+        self.setting: str = setting
         self.node_id = node_id
         super().__init__(
             f"{what}: {use} is over the limit of {limit}; raise {setting!r} to allow it"
@@ -232,7 +241,10 @@ class ChannelFullError(RemoteMediaError):
     def __init__(
         self, channel: str, capacity: str, policy: str, setting: str, reason: str = ""
     ) -> None:
-        self.channel, self.capacity, self.policy, self.setting = channel, capacity, policy, setting
+        self.channel: str = channel
+        self.capacity: str = capacity
+        self.policy: str = policy
+        self.setting: str = setting
         if not reason:
             larger = policy == "block"
             reason = "one message is larger than that" if larger else "backpressure active"
@@ -264,8 +276,11 @@ class NodeError(RemoteMediaError):
         remote_traceback: str = "",
         item: str = "",
     ) -> None:
-        self.node_id, self.stage, self.item = node_id, stage, item
-        self.remote_type, self.remote_message = remote_type, remote_message
+        self.node_id: str = node_id
+        self.stage: str = stage
+        self.item: str = item
+        self.remote_type: str = remote_type
+        self.remote_message: str = remote_message
         self.remote_traceback = remote_traceback
         at = f" of {item}" if item else ""
         text = f"Node '{node_id}' failed in {stage}{at}: {remote_type}: {remote_message}"
@@ -304,7 +319,8 @@ class ProcessSpawnError(RemoteMediaError):
     """
 
     def __init__(self, node_id: str, reason: str) -> None:
-        self.node_id, self.reason = node_id, reason
+        self.node_id: str = node_id
+        self.reason: str = reason
         super().__init__(f"{reason} (node {node_id!r})")
 
 
@@ -318,7 +334,9 @@ class NodeEnvironmentError(RemoteMediaError):
     """
 
     def __init__(self, node_id: str, environment: str, reason: str) -> None:
-        self.node_id, self.environment, self.reason = node_id, environment, reason
+        self.node_id: str = node_id
+        self.environment: str = environment
+        self.reason: str = reason
         super().__init__(f"node {node_id!r} can't have its environment, {environment}: {reason}")
 
 
@@ -333,7 +351,10 @@ class InitTimeout(RemoteMediaError):
     """
 
     def __init__(self, node_id: str, seconds: float, stage: str, stack: str = "") -> None:
-        self.node_id, self.seconds, self.stage, self.stack = node_id, seconds, stage, stack
+        self.node_id: str = node_id
+        self.seconds: float = seconds
+        self.stage: str = stage
+        self.stack: str = stack
         text = (
             f"Node '{node_id}' failed to initialize within {seconds:g}s (it was {stage}); "
             "raise 'init_timeout_secs' or see what it waits for"
@@ -355,8 +376,11 @@ class ItemTimeout(RemoteMediaError):
     def __init__(
         self, node_id: str, item: str, seconds: float, limit: float, stack: str = ""
     ) -> None:
-        self.node_id, self.item, self.stack = node_id, item, stack
-        self.seconds, self.limit = seconds, limit
+        self.node_id: str = node_id
+        self.item: str = item
+        self.stack: str = stack
+        self.seconds: float = seconds
+        self.limit: float = limit
         text = (
             f"Node '{node_id}' has worked on {item} for {seconds:.3g}s, over its limit of "
             f"{limit:g}s; raise 'item_timeout_secs' or see where it is"
@@ -389,8 +413,10 @@ class ProcessCrashError(RemoteMediaError):
         last_output: Sequence[str] = (),
         hint: str = "",
     ) -> None:
-        self.node_id, self.exit_code, self.stage = node_id, exit_code, stage
-        self.last_output = tuple(last_output)
+        self.node_id: str = node_id
+        self.exit_code: int = exit_code
+        self.stage: str = stage
+        self.last_output: tuple[str, ...] = tuple(last_output)
         self.signal: str | None = None
         if exit_code > 128:
             try:

@@ -65,7 +65,8 @@ class Loan:
         payload: Payload,
         memory: Any,  # noqa: ANN401 - whatever lends
     ) -> None:
-        self._loans, self._payload, self.memory = loans, payload, memory
+        self._loans, self._payload = loans, payload
+        self.memory: Any = memory
         loans.out.add(id(self))
 
     def __del__(self) -> None:
@@ -90,7 +91,8 @@ class Loan:
 
     def hand_over(self) -> Any:  # noqa: ANN401
         """Give up the memory, and make the node's view of it read-only: others read it now."""
-        memory, self.memory = self.memory, None
+        memory = self.memory
+        self.memory = None
         self.settle()
         _freeze(self._payload)
         return memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -38,7 +38,8 @@ class DataType(Enum):
     JSON = "json"
     BYTES = "bytes"
 
-    __hash__ = object.__hash__  # members are unique; Enum's own is Python code, at each look-up
+    if not TYPE_CHECKING:  # members are unique; Enum's own is Python code, at each look-up
+        __hash__ = object.__hash__
 
 
 class Metadata(msgspec.Struct, omit_defaults=True, kw_only=True):

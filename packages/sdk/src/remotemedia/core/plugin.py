@@ -34,9 +34,9 @@ API_VERSION = 1
 #: The entry-point group whose modules are asked for node types.
 ENTRY_POINT_GROUP = "remotemedia.nodes"
 
-hookspec = pluggy.HookspecMarker("remotemedia")
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("remotemedia")
 #: Marks a plugin's `remotemedia_nodes` function.
-hookimpl = pluggy.HookimplMarker("remotemedia")
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("remotemedia")
 
 _T = TypeVar("_T", bound="type[Any]")
 

@@ -169,9 +169,12 @@ class Message:
         if not (isinstance(data.timestamp, int) and -(2**63) <= data.timestamp < 2**63):
             raise DataError(f"timestamp must be nanoseconds (int64), not {data.timestamp!r:.40}")
         at = aligned(PREFIX_SIZE + len(self._header))
-        self.parts = [(part, at + offset) for part, offset in parts]
-        self.payload_offset, self._payload_size = at, size
-        self.size = at + size
+        self.parts: list[tuple[Body | NDArray[Any], int]] = [
+            (part, at + offset) for part, offset in parts
+        ]
+        self.payload_offset: int = at
+        self._payload_size = size
+        self.size: int = at + size
         self._timestamp = data.timestamp
 
     def head(self, sequence: int, sent_ns: int) -> bytes:

@@ -26,7 +26,7 @@ class Bells:
     """
 
     def __init__(self, fds: Sequence[int]) -> None:
-        self.fds = tuple(fds)
+        self.fds: tuple[int, ...] = tuple(fds)
 
     @classmethod
     def create(cls, count: int) -> Bells:
@@ -55,7 +55,7 @@ class Bell(ABC):
 
     def __init__(self, bells: Bells, number: int) -> None:
         self._bells, self._number = bells, number
-        self.fd = bells.fds[number]
+        self.fd: int = bells.fds[number]
         self.fault: Callable[[], BaseException] | None = None
 
     def break_with(self, fault: Callable[[], BaseException]) -> None:

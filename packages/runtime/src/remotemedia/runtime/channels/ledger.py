@@ -65,7 +65,7 @@ class Ledger:
     def __init__(self, fd: int, access: int = mmap.ACCESS_WRITE) -> None:
         self.fd = fd
         self._map = mmap.mmap(fd, os.fstat(fd).st_size, access=access)
-        self.words = memoryview(self._map).cast("Q")
+        self.words: memoryview[int] = memoryview(self._map).cast("Q")
 
     @classmethod
     def create(cls, records: int) -> Ledger:

@@ -38,7 +38,7 @@ class EnvironmentLock:
         OSError: It neither is there nor can be made.
     """
 
-    fd = -1
+    fd: int = -1
 
     def __init__(self, path: Path) -> None:
         self._path = path

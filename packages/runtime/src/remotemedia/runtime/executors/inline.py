@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import traceback
+from typing import ClassVar
 
 from remotemedia.core.errors import ProcessCrashError, RemoteMediaError
 from remotemedia.runtime.executors.base import Executor, NodeEvents, NodeLaunch, RunningNode
@@ -25,7 +26,7 @@ class InlineExecutor(Executor):
     ignores `stop` is left behind in its (daemon) thread.
     """
 
-    node_options = frozenset({"item_timeout_secs", "on_item_timeout"})
+    node_options: ClassVar[frozenset[str]] = frozenset({"item_timeout_secs", "on_item_timeout"})
 
     def check(self, launch: NodeLaunch) -> None:
         """Nothing can be missing."""

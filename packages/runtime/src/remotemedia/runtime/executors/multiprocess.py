@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from remotemedia.core.errors import ProcessSpawnError
 from remotemedia.runtime.environments.environment import Environment
@@ -33,7 +33,7 @@ class MultiprocessExecutor(Executor):
         config: How; the runtime's configuration if None.
     """
 
-    node_options = frozenset(OPTIONS)
+    node_options: ClassVar[frozenset[str]] = frozenset(OPTIONS)
 
     def __init__(self, config: MultiprocessConfig | None = None) -> None:
         self.config = config

@@ -38,7 +38,9 @@ class LiveTimeout(RemoteMediaError, TimeoutError):
     """
 
     def __init__(self, what: str, seconds: float, nodes: Mapping[str, str]) -> None:
-        self.what, self.seconds, self.nodes = what, seconds, dict(nodes)
+        self.what: str = what
+        self.seconds: float = seconds
+        self.nodes: dict[str, str] = dict(nodes)
         doing = ", ".join(f"{node} was {state}" for node, state in nodes.items())
         super().__init__(f"{what} was not done within {seconds:g} s: {doing or 'no node ran'}")
 
@@ -71,7 +73,7 @@ class LiveSession:
             pipeline = what if isinstance(what, Pipeline) else Pipeline.load(what)
         else:
             pipeline = Pipeline().add_node(what, "node", config)
-        self.session = Session("test", pipeline, config=runtime_config)
+        self.session: Session = Session("test", pipeline, config=runtime_config)
         self.deadline = deadline
         self._portal_stack = ExitStack()
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from remotemedia.core.node import MultiprocessNode
+    from remotemedia.core.plugin import NodeSpec
     from remotemedia.core.ports import Port
     from remotemedia.core.testing.stream import Stream
     from remotemedia.core.testing.subject import Subject
@@ -85,26 +86,34 @@ class NodeLife:
         self._config, mistakes = check_config({} if plain is None else plain, subject.spec.config)
         if mistakes:
             raise PipelineError([f"node {node_id!r}: {mistake.text}" for mistake in mistakes])
-        spec = self.spec = subject.spec
-        self._subject, self.node_id, self.session_id = subject, node_id, session_id
+        self.spec: NodeSpec = subject.spec
+        self._subject: Subject = subject
+        self.node_id: str = node_id
+        self.session_id: str = session_id
         self.node: MultiprocessNode | None = None
-        self.outputs: dict[str, list[RuntimeData]] = {port.name: [] for port in spec.outputs}
+        self.outputs: dict[str, list[RuntimeData]] = {port.name: [] for port in self.spec.outputs}
         self.progress: list[Reported] = []
         self.on_progress: Callable[[Reported], None] | None = None
-        self.stage, self.item, self.loaned_late = "", "", False
-        self._sequences = {port.name: 0 for port in spec.inputs}
-        self._waiting = {port.name: 0 for port in spec.inputs}
+        self.stage: str = ""
+        self.item: str = ""
+        self.loaned_late: bool = False
+        self._sequences = {port.name: 0 for port in self.spec.inputs}
+        self._waiting = {port.name: 0 for port in self.spec.inputs}
         self._received: list[tuple[str, Transfer, int]] = []
         self._given: list[RuntimeData] = []
         self._stream: Stream | None = None
-        self._outlets = {port.name: MemoryOutlet(port.name, self._deliver) for port in spec.outputs}
+        self._outlets = {
+            port.name: MemoryOutlet(port.name, self._deliver) for port in self.spec.outputs
+        }
         self._emission = Outputs(
             self._outlets,
-            {port.name: port.type for port in spec.outputs},
+            {port.name: port.type for port in self.spec.outputs},
             session_id,
             lambda: self.stopping,
         )
-        self.thread = NodeThread(f"remotemedia-node-{node_id}", virtual_time=virtual_time)
+        self.thread: NodeThread = NodeThread(
+            f"remotemedia-node-{node_id}", virtual_time=virtual_time
+        )
         self._began = self.thread.loop.time()
 
     @property
@@ -244,7 +253,8 @@ class NodeLife:
 
     def _reporting(self, stage: str, item: str, work: Callable[[], _T]) -> _T:
         """Do what a node does in a stage; what it raises becomes what a session would raise."""
-        self.stage, self.item = stage, item
+        self.stage = stage
+        self.item = item
         try:
             return work()
         except Stopped:

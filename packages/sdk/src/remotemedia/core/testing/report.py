@@ -39,6 +39,7 @@ class ContractError(AssertionError):
     """
 
     def __init__(self, node_type: str, violations: Sequence[Violation]) -> None:
-        self.node_type, self.violations = node_type, tuple(violations)
+        self.node_type: str = node_type
+        self.violations: tuple[Violation, ...] = tuple(violations)
         text = "\n\n".join(f"{number}. {found}" for number, found in enumerate(violations, 1))
         super().__init__(f"node type {node_type!r} does not keep the contract of nodes:\n\n{text}")

@@ -41,8 +41,11 @@ class NodeTimeout(RemoteMediaError, TimeoutError):
     """
 
     def __init__(self, node_id: str, stage: str, item: str, seconds: float, stack: str) -> None:
-        self.node_id, self.stage, self.item = node_id, stage, item
-        self.seconds, self.stack = seconds, stack
+        self.node_id: str = node_id
+        self.stage: str = stage
+        self.item: str = item
+        self.seconds: float = seconds
+        self.stack: str = stack
         at = f" of {item}" if item else ""
         super().__init__(
             f"Node '{node_id}' did not finish {stage}{at} within {seconds:g} s. Only timers of its "

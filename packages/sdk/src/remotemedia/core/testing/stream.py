@@ -20,7 +20,7 @@ class Stream:
     """
 
     def __init__(self) -> None:
-        self.stopped = False
+        self.stopped: bool = False
         self._asked: SimpleQueue[Future[RuntimeData | None]] = SimpleQueue()
         self._current: Future[RuntimeData | None]
 
