@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = {".venv", "build", "__pycache__"}
+SOURCES = ("*.py", "*.template")
 FOLDERS = {
     "constraints.txt": ("packages",),
     "plugins.txt": ("examples", "tests/third_party"),
@@ -66,7 +67,8 @@ def complaint(out: Path) -> str | None:
     built = min(listing.stat().st_mtime for listing in listings)
     for folders in FOLDERS.values():
         for project in projects(folders):
-            for path in (project / "pyproject.toml", *project.rglob("*.py")):
+            sources = (path for kind in SOURCES for path in project.rglob(kind))
+            for path in (project / "pyproject.toml", *sources):
                 if path.stat().st_mtime > built and not GENERATED.intersection(path.parts):
                     return f"{path.relative_to(ROOT)} is newer than the wheels in {out}"
     return None

@@ -37,7 +37,9 @@ def imported(tmp_path: Path, *arguments: str) -> set[str]:
     return set(result.stderr.split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["check", "--help"], ["new", "--help"]]
+)
 def test_help_imports_little(tmp_path: Path, arguments: list[str]) -> None:
     heavy = {"numpy", "iceoryx2", "rich", "anyio", "asyncio", "soundfile", "msgspec"}
     assert not heavy & imported(tmp_path, *arguments)

@@ -12,6 +12,7 @@ from remotemedia.runtime.cli.bench import bench
 from remotemedia.runtime.cli.check import check
 from remotemedia.runtime.cli.config import config
 from remotemedia.runtime.cli.env import env
+from remotemedia.runtime.cli.new import new
 from remotemedia.runtime.cli.nodes import nodes
 from remotemedia.runtime.cli.run import run
 
@@ -50,6 +51,7 @@ def remotemedia() -> None:
 remotemedia.add_command(run)
 remotemedia.add_command(check)
 remotemedia.add_command(nodes)
+remotemedia.add_command(new)
 remotemedia.add_command(config)
 remotemedia.add_command(bench)
 remotemedia.add_command(env)

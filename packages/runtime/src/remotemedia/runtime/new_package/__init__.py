@@ -1,0 +1,1 @@
+"""A node package from nothing: its name, its files from templates, and writing them."""
