@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from remotemedia.core.data import RuntimeData
-from remotemedia.core.errors import LoanError, PipelineError, ProcessCrashError
+from remotemedia.core.errors import ChannelFullError, LoanError, PipelineError, ProcessCrashError
 from remotemedia.runtime import MultiprocessConfig, Pipeline, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
 
 pytestmark = pytest.mark.anyio
 
@@ -81,23 +83,68 @@ async def test_a_consumer_that_drops_nothing_it_could_take_is_not_hurt_by_a_slow
     assert got == list(range(100))
 
 
-async def test_whoever_keeps_much_can_be_sent_a_message_of_any_size(ends: Any) -> None:
+@pytest.mark.parametrize("consumers", [1, 3])
+async def test_consumers_that_keep_all_they_may_can_be_sent_the_largest_message(
+    open_ends: Callable[..., Any], consumers: int
+) -> None:
+    ends = open_ends(50, "block", consumers)
     kept = []
-    for _ in range(4):
-        await ends.outlet.send(RuntimeData.tensor(np.zeros(1_000_000, np.uint8)))
-        kept.append(ends.inlet.receive())
+    for number in range(30):  # 1 MB, which each consumer keeps for itself alone, or lets go
+        await ends.outlet.send(RuntimeData.tensor(np.full(1_000_000, number, np.uint8)))
+        for at, inlet in enumerate(ends.inlets):
+            data = inlet.receive()
+            if number % consumers == at:
+                kept.append((number, data))
     with anyio.fail_after(5):
-        await ends.outlet.send(RuntimeData.tensor(np.ones(9_000_000, np.uint8)))
-    large = ends.inlet.receive()
-    assert large is not None
-    assert large.as_numpy().all()
-    assert len(kept) == 4
+        await ends.outlet.send(RuntimeData.tensor(np.ones(4_900_000, np.uint8)))
+    for inlet in ends.inlets:
+        assert inlet.receive().as_numpy().all()
+    assert [data.as_numpy()[0] for _, data in kept] == [number for number, _ in kept]
+    assert _mapped(data.as_numpy() for _, data in kept) <= 5_000_000  # the rest are copies
+
+
+async def test_what_waits_and_what_is_kept_is_no_more_than_the_channel_may_hold(
+    open_ends: Callable[..., Any],
+) -> None:
+    ends = open_ends(50, "block", 2)
+    kept = []
+    for number in range(6):
+        await ends.outlet.send(RuntimeData.tensor(np.zeros(1_000_000, np.uint8)))
+        for at, inlet in enumerate(ends.inlets):
+            data = inlet.receive()
+            if number % 2 == at:
+                kept.append(data)
+    waiting = 0
+    while ends.outlet.send_now(RuntimeData.tensor(np.zeros(1_000_000, np.uint8))):
+        waiting += 1
+    assert _mapped(data.as_numpy() for data in kept) + waiting * 1_000_000 <= 10_000_000
+    assert waiting >= 5
+
+
+async def test_a_message_that_would_take_more_than_half_of_the_channel_is_refused(
+    ends: Any,
+) -> None:
+    with pytest.raises(ChannelFullError, match="a message may take half of them") as caught:
+        await ends.outlet.send(RuntimeData.tensor(np.zeros(5_100_000, np.uint8)))
+    assert caught.value.setting == "shm_segment_size"
+
+
+def _mapped(arrays: Iterable[NDArray[Any]]) -> int:
+    """Return the bytes of those arrays that lie in files of shared memory."""
+    with open("/proc/self/maps", encoding="ascii") as file:  # noqa: PTH123
+        ranges = [line.split()[0].split("-") for line in file if "/dev/shm/" in line]  # noqa: S108
+    shared = [(int(begin, 16), int(end, 16)) for begin, end in ranges]
+    return sum(
+        array.nbytes
+        for array in arrays
+        if any(begin <= array.ctypes.data < end for begin, end in shared)
+    )
 
 
 async def test_loans_together_take_no_more_than_their_channel_may(ends: Any) -> None:
-    loans = [ends.outlet.loan(blank(4_000_000)) for _ in range(2)]
+    loans = [ends.outlet.loan(blank(2_000_000)) for _ in range(2)]
     with pytest.raises(LoanError, match="raise 'shm_segment_size'"):
-        ends.outlet.loan(blank(4_000_000))
+        ends.outlet.loan(blank(2_000_000))
     assert len(loans) == 2
 
 
@@ -106,7 +153,7 @@ async def test_loans_together_take_no_more_than_their_channel_may(ends: Any) -> 
     [
         (0, "message_bytes must be a positive whole number, not 0"),
         ("1 MB", "message_bytes must be a positive whole number, not '1 MB'"),
-        (2_000_000, "message_bytes is 2000000, but shm_segment_size lets a channel hold 1000000"),
+        (2_000_000, "message_bytes is 2000000, but a message may take half of the 1000000"),
     ],
 )
 async def test_a_size_that_can_not_be_prepared_is_refused_before_anything_starts(

@@ -37,8 +37,9 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         cleanup_grace_period_secs: Seconds that nodes get to stop before they are killed.
         enable_backpressure: Edges that name no policy block when full; if False, they drop their
             oldest message.
-        shm_segment_size: Bytes that one channel may have in flight; it keeps at most half as much
-            more. Of a `drop_oldest` edge only the messages are counted.
+        shm_segment_size: Bytes of messages that one channel may have waiting and held by its
+            consumers; a message may take half of them. Free memory that the channel keeps for
+            later messages, and loans, come to half as much more at most.
         spin_us: Microseconds that a node whose `process` is a plain function looks for the next
             item before it sleeps. That takes a core meanwhile, and saves waking up.
         python_executable: The interpreter of node processes; the application's own if None.

@@ -291,11 +291,11 @@ class _Resolver:
             return None
         if message_bytes is None:
             message_bytes = max(source.port.message_bytes or 0, target.port.message_bytes or 0)
-        elif message_bytes > self.config.shm_segment_size:
+        elif message_bytes > self.config.shm_segment_size // 2:
             self.problem(
                 place,
-                f"{edge}: message_bytes is {message_bytes}, but shm_segment_size lets a channel "
-                f"hold {self.config.shm_segment_size} bytes; raise shm_segment_size",
+                f"{edge}: message_bytes is {message_bytes}, but a message may take half of "
+                f"the {self.config.shm_segment_size} bytes of shm_segment_size; raise that",
             )
         return Edge(source, target, cast("Policy", policy), capacity, message_bytes)
 

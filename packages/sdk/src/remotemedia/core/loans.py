@@ -115,5 +115,8 @@ def ordinary(blank: RuntimeData) -> RuntimeData:
 
 def _freeze(payload: Payload) -> None:
     """Make an array, or each of a dict, read-only."""
-    for array in payload.values() if isinstance(payload, dict) else (payload,):
+    if isinstance(payload, np.ndarray):
+        payload.flags.writeable = False
+        return
+    for array in payload.values():
         array.flags.writeable = False

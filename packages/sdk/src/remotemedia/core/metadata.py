@@ -185,6 +185,9 @@ def _check_audio(array: object, meta: AudioMetadata) -> None:
         )
 
 
+_KINDS = "biufc"  # numpy's letters for bool, int, unsigned, float and complex
+
+
 def _check_video(array: object, meta: VideoMetadata) -> None:
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
         raise DataError("video needs a numpy array of uint8 pixels")
@@ -202,13 +205,15 @@ def _check_text(payload: object, _meta: object) -> None:
 
 
 def _check_tensor(payload: object, _meta: object) -> None:
+    if isinstance(payload, np.ndarray) and payload.dtype.kind in _KINDS:
+        return
     named = payload if isinstance(payload, dict) else {"": payload}
     for name, array in named.items():
         if not isinstance(name, str) or not isinstance(array, np.ndarray):
             raise DataError("a tensor is a numpy array, or a dict of named numpy arrays")
         if not name and named is payload:
             raise DataError("the name of an array in a tensor must not be empty")
-        if array.dtype.kind not in "biufc":
+        if array.dtype.kind not in _KINDS:
             raise DataError(
                 f"arrays of dtype {array.dtype} can't be shared; use bool, int, float or complex"
             )

@@ -233,6 +233,6 @@ def _shape_only(shape: Sequence[int], dtype: np.dtype[Any] | str) -> np.ndarray[
         array = np.ndarray(dimensions, kind, bytes(kind.itemsize), 0, (0,) * len(dimensions))
     except (TypeError, ValueError) as error:
         raise DataError(f"impossible shape {shape!r:.80} or dtype {dtype!r}: {error}") from error
-    if array.shape != dimensions or any(n < 0 for n in dimensions):  # which np.ndarray takes
+    if array.shape != dimensions or min(dimensions, default=0) < 0:  # which np.ndarray takes
         raise DataError(f"impossible shape {shape!r:.80}: lengths must not be negative")
     return array

@@ -28,6 +28,9 @@ class Outlet(Protocol):
     async def send(self, data: RuntimeData) -> None:
         """Send an item; waits for room."""
 
+    def send_now(self, data: RuntimeData) -> bool:
+        """Send an item if nobody has to be waited for; returns whether it was sent."""
+
     def check_loans(self) -> None:
         """Raise LoanError if a loan is still out."""
 
@@ -59,6 +62,19 @@ class Outputs(Generic[_Outlet]):
         self._outlets, self._types, self._session_id = outlets, types, session_id
         self._stopping = stopping
         self.idle_loop: asyncio.AbstractEventLoop | None = None
+
+    def send_now(self, result: Any) -> bool:  # noqa: ANN401 - whatever a node returns
+        """Send what `process` gave, if it is one item or none, and nobody has to be waited for.
+
+        Returns:
+            Whether that was done; if not, `emit` can.
+
+        Raises:
+            DataError: The item can't be sent, or the port that it names does not take it.
+        """
+        if result.__class__ is not RuntimeData:
+            return result is None
+        return self._addressed(result).send_now(result)
 
     async def emit(self, result: Any) -> None:  # noqa: ANN401 - whatever a node returns
         """Send what `process` gave, in whichever way it gives it.
@@ -111,6 +127,14 @@ class Outputs(Generic[_Outlet]):
         if item is None:
             return
         data = RuntimeData.of(item)
+        outlet = self._addressed(data)
+        if not outlet.send_now(data):
+            await outlet.send(data)
+        if self._stopping():
+            raise Stopped
+
+    def _addressed(self, data: RuntimeData) -> _Outlet:
+        """Return the output that an item leaves by, once it says all that it has to."""
         # What was received names the input that it came on, and may be returned as it is.
         outlet = self.outlet_for(data, returned_input=data.sequence is not None)
         wanted = self._types[outlet.port]
@@ -118,9 +142,7 @@ class Outputs(Generic[_Outlet]):
             check_type(f"output {outlet.port!r} gives", wanted, data)
         if not data.session_id:
             data.session_id = self._session_id
-        await outlet.send(data)
-        if self._stopping():
-            raise Stopped
+        return outlet
 
     def outlet_for(self, data: RuntimeData, *, returned_input: bool = False) -> _Outlet:
         """Return the output that data is to leave by.

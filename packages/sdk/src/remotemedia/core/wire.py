@@ -50,9 +50,12 @@ PREFIX_SIZE = 64
 MAGIC = b"RMED"
 DATA, END, FILLER = 0, 1, 2
 
-# In this order: magic, version, kind, flags, header size, payload offset, payload size, sequence,
-# sent (ns), timestamp (ns).
-_PREFIX = struct.Struct("<4sBBHIIQQQq16x")
+# In this order: magic, version and kind (the beginning), flags, header size, payload offset,
+# payload size, sequence, sent (ns), timestamp (ns).
+_PREFIX = struct.Struct("<6sHIIQQQq16x")
+_DATA_BEGIN, _END_BEGIN, _FILLER_BEGIN = (
+    MAGIC + bytes((WIRE_VERSION, kind)) for kind in (DATA, END, FILLER)
+)
 _MAX_DIMENSIONS = 32
 _MAX_REMEMBERED = 64
 
@@ -128,7 +131,7 @@ class Message:
     Attributes:
         size: Length of the slice that the message needs, in bytes.
         payload_offset: Where in it the payload begins.
-        parts: What the payload consists of, each with its place in the slice: arrays, or bytes.
+        parts: What the payload consists of, each with its place in the payload: arrays, or bytes.
 
     Raises:
         DataError: The data can't be expressed in the wire format.
@@ -139,43 +142,41 @@ class Message:
     def __init__(self, data: RuntimeData) -> None:
         payload = data.payload
         described: list[_Array] = []
-        parts: list[tuple[NDArray[Any] | Body, int]] = []
+        self.parts: list[tuple[NDArray[Any] | Body, int]]
         if isinstance(payload, np.ndarray):
-            described.append(_Array("", payload.dtype.str, payload.shape, 0))
-            parts.append((payload, 0))
+            described = [_Array("", payload.dtype.str, payload.shape, 0)]
+            self.parts = [(payload, 0)]
             size = payload.nbytes
         elif data.type is DataType.TENSOR:
             size = 0
+            self.parts = []
             for name, array in payload.items():
                 offset = aligned(size)
                 described.append(_Array(name, array.dtype.str, array.shape, offset))
-                parts.append((array, offset))
+                self.parts.append((array, offset))
                 size = offset + array.nbytes
         else:
             body = _body(data)
-            parts.append((body, 0))
+            self.parts = [(body, 0)]
             size = len(body)
         try:
-            self._header = _encoder.encode(
+            header = _encoder.encode(
                 _HEADERS[data.type](data.session_id, described, metadata=data.metadata)
             )
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise DataError(f"metadata can't be encoded: {error}") from error
-        if self._header not in _known:
+        if header not in _known:
             try:
-                _check_header(self._header)
+                _check_header(header)
             except WireError as error:  # here is where the mistake can be found
                 raise DataError(f"no receiver could read this: {error}") from error
-        if not (isinstance(data.timestamp, int) and -(2**63) <= data.timestamp < 2**63):
-            raise DataError(f"timestamp must be nanoseconds (int64), not {data.timestamp!r:.40}")
-        at = aligned(PREFIX_SIZE + len(self._header))
-        self.parts: list[tuple[Body | NDArray[Any], int]] = [
-            (part, at + offset) for part, offset in parts
-        ]
+        timestamp = data.timestamp
+        if not (isinstance(timestamp, int) and -(2**63) <= timestamp < 2**63):
+            raise DataError(f"timestamp must be nanoseconds (int64), not {timestamp!r:.40}")
+        self._header, self._timestamp, self._payload_size = header, timestamp, size
+        at = (PREFIX_SIZE + len(header) + ALIGNMENT - 1) & -ALIGNMENT
         self.payload_offset: int = at
-        self._payload_size = size
         self.size: int = at + size
-        self._timestamp = data.timestamp
 
     def head(self, sequence: int, sent_ns: int) -> bytes:
         """Return prefix and header, which begin the slice.
@@ -184,20 +185,19 @@ class Message:
             sequence: Number of the message in its channel, from 0.
             sent_ns: Now, in monotonic nanoseconds.
         """
+        header = self._header
         return (
             _PREFIX.pack(
-                MAGIC,
-                WIRE_VERSION,
-                DATA,
+                _DATA_BEGIN,
                 0,
-                len(self._header),
+                len(header),
                 self.payload_offset,
                 self._payload_size,
                 sequence,
                 sent_ns,
                 self._timestamp,
             )
-            + self._header
+            + header
         )
 
     def write(self, target: NDArray[np.uint8], sequence: int, sent_ns: int) -> None:
@@ -205,7 +205,8 @@ class Message:
         head = self.head(sequence, sent_ns)
         view = memoryview(target)
         view[: len(head)] = head
-        for part, at in self.parts:
+        for part, offset in self.parts:
+            at = self.payload_offset + offset
             if isinstance(part, np.ndarray):
                 np.copyto(np.ndarray(part.shape, part.dtype, target, at), part)
             else:
@@ -215,9 +216,7 @@ class Message:
         """Put the payload at a place that was fixed earlier; False if the header is too long."""
         if PREFIX_SIZE + len(self._header) > payload_offset:
             return False
-        further = payload_offset - self.payload_offset
-        self.parts = [(part, at + further) for part, at in self.parts]
-        self.size += further
+        self.size += payload_offset - self.payload_offset
         self.payload_offset = payload_offset
         return True
 
@@ -241,7 +240,7 @@ def _body(data: RuntimeData) -> Body:
 
 def end_of_stream(sequence: int, sent_ns: int) -> bytes:
     """Return the message that says that nothing more will come."""
-    return _PREFIX.pack(MAGIC, WIRE_VERSION, END, 0, 0, PREFIX_SIZE, 0, sequence, sent_ns, 0)
+    return _PREFIX.pack(_END_BEGIN, 0, 0, PREFIX_SIZE, 0, sequence, sent_ns, 0)
 
 
 def filler(more: int, sent_ns: int) -> bytes:
@@ -251,7 +250,7 @@ def filler(more: int, sent_ns: int) -> bytes:
         more: How many of its kind follow at once.
         sent_ns: Now, in monotonic nanoseconds.
     """
-    return _PREFIX.pack(MAGIC, WIRE_VERSION, FILLER, 0, 0, PREFIX_SIZE, 0, more, sent_ns, 0)
+    return _PREFIX.pack(_FILLER_BEGIN, 0, 0, PREFIX_SIZE, 0, more, sent_ns, 0)
 
 
 class Received(NamedTuple):
@@ -275,9 +274,19 @@ class _Known(NamedTuple):
 
     type: DataType
     session: str
-    arrays: list[tuple[str, np.dtype[Any], tuple[int, ...], int]]
+    arrays: list[_Place]
     size: int
     metadata: Metadata
+
+
+class _Place(NamedTuple):
+    """An array that was checked; `count` is how many elements it has."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    count: int
 
 
 # A stream's messages differ in their payloads and hardly ever in their headers: those that were
@@ -295,19 +304,10 @@ def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
     length = view.nbytes
     if length < PREFIX_SIZE:
         raise WireError(f"a message has at least {PREFIX_SIZE} bytes, this slice has {length}")
-    magic, version, kind, _, header_size, offset, size, sequence, sent_ns, timestamp = (
-        _PREFIX.unpack_from(view)
-    )
-    if magic != MAGIC:
-        raise WireError(f"not a RemoteMedia message: it begins with {magic!r}")
-    if version != WIRE_VERSION:
-        raise WireError(f"wire format {version} was sent, this side reads {WIRE_VERSION}")
-    if kind == END:
-        return Received(sequence, sent_ns, None)
-    if kind == FILLER:
-        return Received(sequence, sent_ns, None, is_filler=True)
-    if kind != DATA:
-        raise WireError(f"unknown kind of message {kind}")
+    begin, _, header_size, offset, size, sequence, sent_ns, timestamp = _PREFIX.unpack_from(view)
+    if begin != _DATA_BEGIN:
+        _check_begin(begin)
+        return Received(sequence, sent_ns, None, begin == _FILLER_BEGIN)
     if PREFIX_SIZE + header_size > offset or offset % ALIGNMENT or offset + size > length:
         raise WireError(
             f"header of {header_size} and payload of {size} bytes at {offset} don't fit {length}"
@@ -329,20 +329,27 @@ def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
     return Received(sequence, sent_ns, data)
 
 
+def _check_begin(begin: bytes) -> None:
+    """Make sure that a message which is no data is one of this version that says no more."""
+    magic, version, kind = begin[:4], begin[4], begin[5]
+    if magic != MAGIC:
+        raise WireError(f"not a RemoteMedia message: it begins with {magic!r}")
+    if version != WIRE_VERSION:
+        raise WireError(f"wire format {version} was sent, this side reads {WIRE_VERSION}")
+    if kind not in (END, FILLER):
+        raise WireError(f"unknown kind of message {kind}")
+
+
 def _check_header(encoded: bytes) -> _Known:
     """Check a header, with the arrays that it describes; remember it if it can come again."""
     try:
         header = _header_decoder.decode(encoded)
         data_type = _TYPES[header.__class__]
-        arrays = [(a.name, _dtype(a.dtype), a.shape, a.offset) for a in header.arrays]
-        size = 0
-        for _, dtype, shape, offset in arrays:
-            if len(shape) > _MAX_DIMENSIONS or offset < 0 or any(n < 0 for n in shape):
-                raise WireError(f"impossible array of shape {shape!r:.80} at {offset}")
-            size = max(size, offset + prod(shape) * dtype.itemsize)
+        arrays = [_place(array) for array in header.arrays]
+        size = max((p.offset + p.count * p.dtype.itemsize for p in arrays), default=0)
         blank: Any = _BLANK.get(data_type)
         if data_type in (DataType.AUDIO, DataType.VIDEO, DataType.TENSOR):
-            blank = {name: _shape_only(shape, dtype) for name, dtype, shape, _ in arrays}
+            blank = {place.name: _shape_only(place.shape, place.dtype) for place in arrays}
             if len(blank) != len(arrays):
                 raise WireError("two arrays of one message have the same name")
             if [*blank] == [""]:
@@ -360,6 +367,13 @@ def _check_header(encoded: bytes) -> _Known:
     return known
 
 
+def _place(array: _Array) -> _Place:
+    dtype, shape, offset = _dtype(array.dtype), array.shape, array.offset
+    if len(shape) > _MAX_DIMENSIONS or offset < 0 or any(n < 0 for n in shape):
+        raise WireError(f"impossible array of shape {shape!r:.80} at {offset}")
+    return _Place(array.name, dtype, shape, offset, prod(shape))
+
+
 _BLANK: dict[DataType, Any] = {DataType.TEXT: "", DataType.BYTES: b"", DataType.JSON: None}
 
 
@@ -367,21 +381,19 @@ def _shape_only(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.ndarray(shape, dtype, bytes(dtype.itemsize), 0, (0,) * len(shape))
 
 
-def _array(
-    view: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int
-) -> NDArray[Any]:
+def _array(view: memoryview, place: _Place, begin: int) -> NDArray[Any]:
     """Return an array over memory. What np.ndarray makes of read-only memory can be unlocked."""
-    flat = np.frombuffer(view, dtype, prod(shape), offset)
+    _, dtype, shape, offset, count = place
+    flat = np.frombuffer(view, dtype, count, begin + offset)
     return flat if len(shape) == 1 else flat.reshape(shape)
 
 
 def _payload(known: _Known, view: memoryview, offset: int, size: int) -> Any:  # noqa: ANN401
     arrays = known.arrays
-    if len(arrays) == 1 and not arrays[0][0]:
-        _, dtype, shape, at = arrays[0]
-        return _array(view, dtype, shape, offset + at)
+    if len(arrays) == 1 and not arrays[0].name:
+        return _array(view, arrays[0], offset)
     if arrays or known.type is DataType.TENSOR:
-        return {name: _array(view, d, s, offset + at) for name, d, s, at in arrays}
+        return {place.name: _array(view, place, offset) for place in arrays}
     body = view[offset : offset + size]
     if known.type is DataType.TEXT:
         return str(body, "utf-8")

@@ -17,7 +17,7 @@ class Consumer:
 
     Args:
         link: The edge to it.
-        max_bytes: What the channel may have in flight.
+        max_bytes: What it may have in flight.
         ledger: The session's counters.
         bells: The session's bells.
 
@@ -38,14 +38,13 @@ class Consumer:
         """Say whether a message of this size may be sent now.
 
         A consumer that has taken everything always has room: it may keep what it has taken, and
-        an `Inlet` lets it keep so little in shared memory that a message of any size fits beside.
+        an `Inlet` lets it keep so little in shared memory that the largest message fits beside.
         """
-        record = self.record
-        waiting = self._sent - record.taken
-        if waiting >= self._capacity:
-            return False
-        in_flight = self._sent_bytes - record.returned_bytes
-        return in_flight + nbytes <= self._max_bytes or waiting == 0
+        taken, returned_bytes = self.record.room()
+        return (
+            self._sent - taken < self._capacity
+            and self._sent_bytes - returned_bytes + nbytes <= self._max_bytes
+        )
 
     def lacks(self) -> tuple[str, str]:
         """Return what it has no room for, and the setting that would give it some."""

@@ -11,7 +11,7 @@ from remotemedia.core import wire
 from remotemedia.core.errors import WireError
 from remotemedia.runtime.channels.plan import MAX_BORROWED
 from remotemedia.runtime.channels.prefault import populate_for_reading
-from remotemedia.runtime.channels.space import Space, view_of
+from remotemedia.runtime.channels.space import Space, Window, view_of
 from remotemedia.runtime.forks import left_behind
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ class _Returns:
         self.count = self.nbytes = 0
 
     def put(self, nbytes: int) -> None:
-        self._queue.append(nbytes)
-        while self._queue and self._lock.acquire(blocking=False):
+        queue = self._queue
+        queue.append(nbytes)
+        while queue and self._lock.acquire(False):  # noqa: FBT003 - by name it costs twice
             try:
-                while self._queue:
-                    self.nbytes += self._queue.popleft()
+                while queue:
+                    self.nbytes += queue.popleft()
                     self.count += 1
                 self._record.gave_back(self.nbytes)
             finally:
@@ -53,23 +54,25 @@ class _Returns:
 
 
 @left_behind
-class _Lease:
-    """A received sample; tells when nobody reads it any more."""
+class _Lease(Window):
+    """The memory of a received sample; tells when nobody reads it any more.
 
-    __slots__ = ("_nbytes", "_returns", "_sample")
+    Attributes:
+        sample: What holds it.
+        nbytes: Its length.
+        returns: What is told; None of what no credit was given for, as it is no data.
+    """
 
-    def __init__(self, sample: object, nbytes: int, returns: _Returns) -> None:
-        self._sample, self._nbytes = sample, nbytes
-        self._returns: _Returns | None = returns
+    __slots__ = ("nbytes", "returns", "sample")
 
-    def was_no_data(self) -> None:
-        """Ask for no credit: none was given for it."""
-        self._returns = None
+    sample: object
+    nbytes: int
+    returns: _Returns | None
 
     def __del__(self) -> None:
-        self._sample = None  # the memory goes back before the credit for it does
-        if self._returns is not None:
-            self._returns.put(self._nbytes)
+        self.sample = None  # the memory goes back before the credit for it does
+        if self.returns is not None:
+            self.returns.put(self.nbytes)
 
 
 @left_behind
@@ -94,7 +97,7 @@ class Inlet:
         self._record = ledger.record(plan.link.index)
         self._bells = bells
         self._returns = _Returns(self._record, bells, plan.room)
-        self._held_bytes_at_most = plan.channel.max_bytes // 2
+        self._held_bytes_at_most = plan.channel.held_bytes
         self._received = self._unrung = self._taken_bytes = self._next = 0
         self._batch = max(plan.link.capacity // 2, 1)
         self._prepared = False
@@ -110,7 +113,7 @@ class Inlet:
         while not self._prepared and (sample := self._receive()) is not None:
             nbytes = getattr(sample, "__slice_len")
             populate_for_reading(sample.payload_ptr, nbytes)
-            filler = wire.decode(view_of(sample.payload_ptr, nbytes, None))
+            filler = wire.decode(view_of(sample.payload_ptr, nbytes))
             self._prepared = filler.sequence == 0
         return self._prepared
 
@@ -131,8 +134,9 @@ class Inlet:
         while (sample := self._receive()) is not None:
             nbytes = getattr(sample, "__slice_len")
             returns = self._returns
-            lease = _Lease(sample, nbytes, returns)
-            memory = view_of(sample.payload_ptr, nbytes, lease).toreadonly()
+            lease = _Lease.from_address(sample.payload_ptr)
+            lease.sample, lease.nbytes, lease.returns = sample, nbytes, returns
+            memory = memoryview(lease)[:nbytes].toreadonly()
             held_bytes = self._taken_bytes - returns.nbytes
             if (
                 self._received - returns.count >= _HELD_AT_MOST
@@ -153,7 +157,7 @@ class Inlet:
                 self._took(nbytes, time.monotonic_ns() - sent_ns)
                 data.port = self.plan.port
                 return data
-            lease.was_no_data()
+            lease.returns = None
             if not is_filler:
                 self._lost_before_end(sequence)
                 return None

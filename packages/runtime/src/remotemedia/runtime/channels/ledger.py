@@ -142,6 +142,11 @@ class Record:
         """Whether the producer waits for room."""
         return self._words[_WAITING_SINCE] != 0
 
+    def room(self) -> tuple[int, int]:
+        """Return the messages that no longer occupy the queue, and the bytes not held any more."""
+        words = self._words
+        return words[_RECEIVED] + words[_DROPPED], words[_RETURNED_BYTES]
+
     @property
     def taken(self) -> int:
         """Messages that no longer occupy the queue: received, or pushed out of it."""
@@ -161,11 +166,6 @@ class Record:
         """Return how many messages wait to be received, of those that the link has room for."""
         gone = max(self.taken, self._words[_PUSHED_OUT])
         return min(max(self._words[_SENT] - gone, 0), capacity)
-
-    @property
-    def returned_bytes(self) -> int:
-        """Bytes of shared memory that the consumer no longer holds."""
-        return self._words[_RETURNED_BYTES]
 
     @property
     def held_bytes(self) -> int:

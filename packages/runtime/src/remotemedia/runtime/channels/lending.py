@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from remotemedia.core import wire
-from remotemedia.runtime.channels.space import LOAN_HEAD, view_of
+from remotemedia.runtime.channels.space import LOAN_HEAD, Window
 from remotemedia.runtime.forks import left_behind
 
 if TYPE_CHECKING:
@@ -22,20 +22,31 @@ _HEAD_EACH = 64
 
 
 @left_behind
-class Lent:
-    """A slice that was lent; noted for as long as it is neither sent nor let go.
+class Lent(Window):
+    """The memory of a slice that was lent; noted for as long as it is neither sent nor let go.
 
-    Args:
-        sample: The slice.
-        nbytes: Its length.
-        lent: The lengths of all that are out, by identity.
+    Attributes:
+        sample: The slice, until it is sent.
     """
 
     __slots__ = ("_all", "sample")
 
-    def __init__(self, sample: Any, nbytes: int, lent: dict[int, int]) -> None:  # noqa: ANN401 - no types
+    sample: Any  # iceoryx2 has no types
+    _all: dict[int, int]
+
+    @classmethod
+    def of(cls, sample: Any, nbytes: int, lent: dict[int, int]) -> Lent:  # noqa: ANN401
+        """Note a slice that is lent.
+
+        Args:
+            sample: The slice.
+            nbytes: Its length.
+            lent: The lengths of all that are out, by identity.
+        """
+        self = cls.from_address(sample.payload_ptr)
         self.sample, self._all = sample, lent
         lent[id(self)] = nbytes
+        return self
 
     def take(self) -> Any:  # noqa: ANN401
         """Return the slice, to be sent."""
@@ -59,10 +70,10 @@ def size_of(payload: Payload) -> tuple[int, int]:
 
 
 def lay_out(
-    payload: Payload, address: int, offset: int, end: int, owner: object
+    payload: Payload, lent: Lent, offset: int, end: int
 ) -> NDArray[Any] | dict[str, NDArray[Any]]:
-    """Return arrays like those of `payload` in memory that keeps `owner` alive."""
-    memory = view_of(address, end, owner)
+    """Return arrays like those of `payload` in memory that is lent, from `offset` to `end`."""
+    memory = memoryview(lent)[:end]
     if not isinstance(payload, dict):
         return np.ndarray(payload.shape, payload.dtype, memory, offset)
     arrays = {}

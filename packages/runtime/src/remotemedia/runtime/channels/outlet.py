@@ -60,7 +60,7 @@ class Outlet:
             for consumer in writer.consumers
             if consumer.is_counted
         ]
-        self._max_bytes = min((writer.max_bytes for writer in self._writers), default=sys.maxsize)
+        self._limit = min((channel.message_limit for channel in plan.channels), default=sys.maxsize)
         self.loans = Loans(plan.port)
         self._lent: dict[int, int] = {}
 
@@ -73,14 +73,26 @@ class Outlet:
                 message is larger than the channel may ever hold.
             LoanError: It is a loan that was sent already.
         """
+        while not self.send_now(data):
+            await self._wait_for_room(wire.Message(data).size)
+
+    def send_now(self, data: RuntimeData) -> bool:
+        """Send `data` to every consumer, unless one has to be waited for: then nobody gets it.
+
+        Returns:
+            Whether it was sent.
+
+        Raises:
+            DataError, ChannelFullError, LoanError: As `send` does.
+        """
         message = wire.Message(data)
         size = message.size
-        if size > self._max_bytes:
+        if size > self._limit:
             raise self._too_large(size)
         for consumer in self._counted:
             if not consumer.has_room(size):
-                await self._wait_for_room(size)
-                break
+                self._check_room(size)
+                return False
         writers = self._writers
         if data._loan is not None:  # noqa: SLF001 - set by `loan`
             writers = self._send_loan(data, message)
@@ -88,6 +100,7 @@ class Outlet:
             writer.send(message)
         if self._node is not None:
             self._node.sent()
+        return True
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Give `blank` a writable payload in shared memory.
@@ -100,25 +113,31 @@ class Outlet:
             return ordinary(blank)
         payload = blank.payload
         offset, end = size_of(payload)
-        if end > self._max_bytes:
+        if end > self._limit:
             raise self._too_large(end)
+        if self._lent:
+            self._check_loans_beside(end)
+        lent = Lent.of(self._writers[0].take(end), end, self._lent)
+        blank.payload = lay_out(payload, lent, offset, end)
+        # The runtime's side of the contract.
+        blank._loan = Loan(self.loans, blank.payload, (lent, offset))  # noqa: SLF001
+        return blank
+
+    def _check_loans_beside(self, nbytes: int) -> None:
+        """Make sure that loans which are out leave room for one more."""
         self.loans.check_room()
         if len(self._lent) >= MAX_LOANS:
             raise LoanError(
                 f"output {self.port!r} has no memory left to lend: arrays of {MAX_LOANS} loans "
                 "that were dropped are still held"
             )
-        if end + sum(self._lent.values()) > self._max_bytes:
+        taken = sum(self._lent.values())
+        if nbytes + taken > self._limit:
             raise LoanError(
-                f"loans of output {self.port!r} take {sum(self._lent.values())} bytes, and {end} "
-                f"more would be over the {self._max_bytes} of its channel; return or drop one "
+                f"loans of output {self.port!r} take {taken} bytes, and {nbytes} "
+                f"more would be over the {self._limit} that it may lend; return or drop one "
                 "first, or raise 'shm_segment_size'"
             )
-        lent = Lent(self._writers[0].take(end), end, self._lent)
-        blank.payload = lay_out(payload, lent.sample.payload_ptr, offset, end, lent)
-        # The runtime's side of the contract.
-        blank._loan = Loan(self.loans, blank.payload, (lent, offset))  # noqa: SLF001
-        return blank
 
     def check_loans(self) -> None:
         """Make sure that no loan outlives the item that it was taken for.
@@ -151,10 +170,10 @@ class Outlet:
         if not message.moved_to(offset):
             loan.settle()
             return self._writers  # its header has outgrown its place
-        first, *others = self._writers
-        for writer in others:
+        for writer in self._writers[1:]:
             writer.send(message)
         loan.hand_over()
+        first = self._writers[0]
         sample = lent.take()
         if first.admits(message.size):
             copy_to(sample.payload_ptr, message.head(first.sequence, time.monotonic_ns()))
@@ -162,20 +181,24 @@ class Outlet:
         return []
 
     def _too_large(self, size: int) -> ChannelFullError:
-        writer = min(self._writers, key=lambda writer: writer.max_bytes)
+        writer = min(self._writers, key=lambda writer: writer.channel.message_limit)
         return ChannelFullError(
             writer.consumers[0].link.name,
-            f"{writer.max_bytes} bytes ({size} were to be sent)",
+            f"{writer.channel.max_bytes} bytes",
             "block",
             "shm_segment_size",
+            f"a message may take half of them, and {size} were to be sent",
         )
 
-    async def _wait_for_room(self, size: int) -> None:
-        """Wait for every `block` consumer; an `error` consumer without room fails at once."""
+    def _check_room(self, size: int) -> None:
+        """Raise ChannelFullError where an `error` consumer has none."""
         for consumer in self._counted:
             if consumer.link.policy == "error" and not consumer.has_room(size):
                 capacity, setting = consumer.lacks()
                 raise ChannelFullError(consumer.link.name, capacity, "error", setting)
+
+    async def _wait_for_room(self, size: int) -> None:
+        """Wait for every `block` consumer."""
         for consumer in self._counted:
             if not consumer.has_room(size):
                 await self._wait_for(consumer, size)

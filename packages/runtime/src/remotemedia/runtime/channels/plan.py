@@ -78,6 +78,21 @@ class Channel(msgspec.Struct, frozen=True):
         return max(link.capacity for link in self.links) + 1
 
     @property
+    def message_limit(self) -> int:
+        """Bytes that one message may take: it fits beside what consumers hold."""
+        return self.max_bytes // 2
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that each consumer may hold, of what it has taken."""
+        return self.max_bytes // 2 // len(self.links)
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Bytes that may wait for a consumer and be held by it, beside what others hold."""
+        return self.max_bytes - (len(self.links) - 1) * self.held_bytes
+
+    @property
     def slots(self) -> int:
         """Messages that consumers can have at once: waiting, and held."""
         return len(self.links) * (self.buffer_size + MAX_BORROWED)

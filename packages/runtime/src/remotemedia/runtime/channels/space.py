@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["LOAN_HEAD", "MAX_LOANS", "Space", "blocks", "copy_to", "view_of", "write"]
+__all__ = ["LOAN_HEAD", "MAX_LOANS", "Space", "Window", "blocks", "copy_to", "view_of", "write"]
 
 #: Loans that a node may have out, and the one that a copy is written into.
 MAX_LOANS = MAX_LOANS_OUT + 1
@@ -32,9 +32,16 @@ _MEDIUM = 256 * 1024
 # What a slice is allocated for at first, where nothing is known of the messages.
 _FIRST_SLICE = 4096
 
-# Memory at an address, larger than any message: a ctypes type for each size would cost ten times
-# as much to make as it takes to use.
-_Window = ctypes.c_char * (1 << 46)
+
+class Window(ctypes.Array[ctypes.c_char]):
+    """Memory at an address, which what is made of it keeps alive: its owner is a subclass.
+
+    Larger than any message: a type for each size would cost ten times as much to make as it takes
+    to use.
+    """
+
+    _type_, _length_ = ctypes.c_char, 1 << 46
+
 
 #: What iceoryx2 raises when a producer has too many samples out.
 NoMemoryLeft: type[Exception] = iox.LoanError
@@ -120,10 +127,11 @@ def write(address: int, message: Message, head: bytes) -> None:
         whole = head
         for part, at in message.parts:
             content = part.tobytes() if isinstance(part, np.ndarray) else part
-            whole = whole.ljust(at, b"\0") + content
+            whole = whole.ljust(message.payload_offset + at, b"\0") + content
         copy_to(address, whole)
         return
     copy_to(address, head)
+    address += message.payload_offset
     for part, at in message.parts:
         if isinstance(part, np.ndarray):
             if part.flags.c_contiguous and part.nbytes <= _MEDIUM:
@@ -132,7 +140,7 @@ def write(address: int, message: Message, head: bytes) -> None:
                 source = part.__array_interface__["data"][0]
                 ctypes.memmove(address + at, source, part.nbytes)
             else:
-                target = view_of(address + at, part.nbytes, None)
+                target = view_of(address + at, part.nbytes)
                 np.copyto(np.ndarray(part.shape, part.dtype, target), part)
         elif part:
             source = part if isinstance(part, bytes) else bytes(part)
@@ -141,11 +149,9 @@ def write(address: int, message: Message, head: bytes) -> None:
 
 def copy_to(address: int, source: Any) -> None:  # noqa: ANN401 - any buffer
     """Copy a buffer to an address, with the GIL held: a third of what `memmove` costs to call."""
-    _Window.from_address(address).raw = source
+    Window.from_address(address).raw = source
 
 
-def view_of(address: int, nbytes: int, owner: object) -> memoryview:
-    """Return writable memory that keeps `owner` alive; a third of what an array costs to make."""
-    window: Any = _Window.from_address(address)
-    window.owner = owner
-    return memoryview(window)[:nbytes]
+def view_of(address: int, nbytes: int) -> memoryview:
+    """Return writable memory; a third of what an array costs to make."""
+    return memoryview(Window.from_address(address))[:nbytes]

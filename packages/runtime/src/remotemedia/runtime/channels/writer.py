@@ -44,22 +44,24 @@ class Writer:
 
     Attributes:
         channel: The service.
-        max_bytes: What may be in flight.
         consumers: Those that it reaches.
         sequence: Number of the next message.
     """
 
     def __init__(self, space: Space, channel: Channel, ledger: Ledger, bells: Bells) -> None:
         self.channel = channel
-        self.max_bytes = channel.max_bytes
-        self.consumers = [Consumer(link, self.max_bytes, ledger, bells) for link in channel.links]
+        self.consumers = [
+            Consumer(link, channel.in_flight_bytes, ledger, bells) for link in channel.links
+        ]
         self.sequence = 0
         self._skips = channel.links[0].policy == "drop_newest"
         self._ring = (
-            Ring(channel.buffer_size, self.max_bytes, self.consumers) if channel.overflow else None
+            Ring(channel.buffer_size, channel.max_bytes, self.consumers)
+            if channel.overflow
+            else None
         )
         usual = LOAN_HEAD + channel.message_bytes
-        self._prepared_bytes = usual if usual <= self.max_bytes else wire.PREFIX_SIZE
+        self._prepared_bytes = usual if usual <= channel.message_limit else wire.PREFIX_SIZE
         publisher = space.publisher(channel, self._prepared_bytes)
         # The public method checks its argument's generic type at each call, which costs as much
         # as the loan itself.
@@ -74,7 +76,7 @@ class Writer:
         """
         size = self._prepared_bytes
         room = min(link.capacity for link in self.channel.links) + 1
-        count = min(_PREPARED_MESSAGES, room, self.max_bytes // _PREPARED_PART // size)
+        count = min(_PREPARED_MESSAGES, room, self.channel.max_bytes // _PREPARED_PART // size)
         samples = [self.take(size) for _ in range(max(count, 1))]
         try:
             for sample in samples:

@@ -80,6 +80,7 @@ class Worker:
     ) -> None:
         self._node, self._init, self._place, self._record = node, init, place, record
         self._open, self._outlets = list(inlets), outlets
+        self._missing = sum(not inlet.plan.link.feedback for inlet in inlets)  # to be waited for
         self._stopping = stopping.is_set
         self.outputs = Outputs(outlets, init.outputs, init.session_id, stopping.is_set)
         self.spin_ns = 0
@@ -102,11 +103,9 @@ class Worker:
         Args:
             bell: Rings when something has arrived.
         """
-        missing = sum(not inlet.plan.link.feedback for inlet in self._open)
         spin_until = 0
-        while missing:
-            took, ended = await self._take_turns()
-            missing -= ended
+        while self._missing:
+            took = await self._take_turns()
             if self.spin_ns:
                 now = time.monotonic_ns()
                 if took:
@@ -114,7 +113,7 @@ class Worker:
                 elif now < spin_until:
                     os.sched_yield()  # the sender may need this core
                     continue
-            if missing and not took:
+            if self._missing and not took:
                 await bell.wait()
         self._place.enter("finish")
         self._record.begin_finish()
@@ -127,29 +126,27 @@ class Worker:
         """Return how many items wait on an input."""
         return sum(inlet.waiting for inlet in self._open if inlet.plan.port == port)
 
-    async def _take_turns(self) -> tuple[bool, int]:
-        """Process an item of each input that has one.
-
-        Returns:
-            Whether there was any, and how many inputs that had to be waited for have ended.
-        """
-        took, ended = False, []
-        for inlet in self._open:
+    async def _take_turns(self) -> bool:
+        """Process an item of each input that has one; returns whether there was any."""
+        took = False
+        for inlet in (*self._open,):
             if await self._process(inlet):
                 took = True
             elif inlet.ended:
-                ended.append(inlet)
+                self._open.remove(inlet)
+                self._missing -= not inlet.plan.link.feedback
             if self._stopping():
                 raise Stopped
-        for inlet in ended:
-            self._open.remove(inlet)
-        return took, sum(not inlet.plan.link.feedback for inlet in ended)
+        return took
 
     async def _process(self, inlet: Inlet) -> bool:
         """Take an item of an input, and process it; returns whether there was one."""
         plan, record = inlet.plan, self._record
-        self._place.enter("receive", plan.link.name)
-        data = inlet.receive()
+        try:
+            data = inlet.receive()
+        except Exception:
+            self._place.enter("receive", plan.link.name)
+            raise
         if data is None:
             return False
         sequence = data.sequence or 0
@@ -161,8 +158,10 @@ class Worker:
             if not data.session_id:
                 data.session_id = self._init.session_id
             result = self._node.process(data)
+            was_sent = self.outputs.send_now(result)
             del data  # its memory goes back now, not when the answer has found room
-            await self.outputs.emit(result)
+            if not was_sent:
+                await self.outputs.emit(result)
             self.outputs.check_loans()
         except (Exception, CancelledError) as error:  # nobody but the node itself cancels
             if self.on_skipped is None:

@@ -64,7 +64,11 @@ class MemoryOutlet:
         self._sequence = 0
 
     async def send(self, data: RuntimeData) -> None:
-        """Send an item.
+        """Send an item."""
+        self.send_now(data)
+
+    def send_now(self, data: RuntimeData) -> bool:
+        """Send an item; there is always room.
 
         Raises:
             DataError: It can't be expressed in the wire format.
@@ -77,6 +81,7 @@ class MemoryOutlet:
             loan.hand_over()
         self._sequence += 1
         self._deliver(sent)
+        return True
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Give `blank` a payload that the node fills; see `remotemedia.core.loans`."""
