@@ -280,13 +280,13 @@ class _Known(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """An array that was checked; `count` is how many elements it has."""
+    """An array that was checked; `elements` is how many it has."""
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     offset: int
-    count: int
+    elements: int
 
 
 # A stream's messages differ in their payloads and hardly ever in their headers: those that were
@@ -346,7 +346,7 @@ def _check_header(encoded: bytes) -> _Known:
         header = _header_decoder.decode(encoded)
         data_type = _TYPES[header.__class__]
         arrays = [_place(array) for array in header.arrays]
-        size = max((p.offset + p.count * p.dtype.itemsize for p in arrays), default=0)
+        size = max((p.offset + p.elements * p.dtype.itemsize for p in arrays), default=0)
         blank: Any = _BLANK.get(data_type)
         if data_type in (DataType.AUDIO, DataType.VIDEO, DataType.TENSOR):
             blank = {place.name: _shape_only(place.shape, place.dtype) for place in arrays}
@@ -383,8 +383,8 @@ def _shape_only(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _array(view: memoryview, place: _Place, begin: int) -> NDArray[Any]:
     """Return an array over memory. What np.ndarray makes of read-only memory can be unlocked."""
-    _, dtype, shape, offset, count = place
-    flat = np.frombuffer(view, dtype, count, begin + offset)
+    _, dtype, shape, offset, elements = place
+    flat = np.frombuffer(view, dtype, elements, begin + offset)
     return flat if len(shape) == 1 else flat.reshape(shape)
 
 
