@@ -142,3 +142,21 @@ async def test_garbage_in_shared_memory_is_an_error_of_the_application_that_read
     runtime: Runtime, row: Row
 ) -> None:
     assert isinstance(await error_of(runtime, row("hostile:SendsGarbage"), "a"), WireError)
+
+
+@pytest.mark.parametrize("byte", [0x00, 0x7F, 0xFF], ids=hex)
+async def test_counters_that_a_node_has_overwritten_hurt_its_own_session_only(
+    runtime: Runtime, row: Row, tmp_path: Path, byte: int
+) -> None:
+    reached = tmp_path / "reached"
+    config = {"byte": byte, "reached": str(reached)}
+    session = await runtime.create_session("s", row("Echo", "hostile:Scribbles", config=config))
+    await session.send("a", "an item")
+    with anyio.fail_after(_SOON_SECS):
+        while not reached.exists():
+            await anyio.sleep(0.002)
+        await session.get_status()
+        await session.get_metrics()
+        await session.get_channel_stats("a_to_b")
+        await session.cleanup()
+    assert not session._supervisor._nodes.alive

@@ -84,3 +84,15 @@ class SendsGarbage(MultiprocessNode):
     def process(self, data: RuntimeData) -> RuntimeData:
         writer.write = lambda address, _message, _head: copy_to(address, b"\xff" * 64)
         return data
+
+
+class Scribbles(MultiprocessNode):
+    """Writes over the counters of its session."""
+
+    def process(self, data: RuntimeData) -> None:
+        for link in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+            if "remotemedia-ledger" in link:
+                begin, end = (int(part, 16) for part in link.split()[0].split("-"))
+                ctypes.memset(begin, self.config["byte"], end - begin)
+        Path(self.config["reached"]).touch()
+        time.sleep(60)

@@ -144,8 +144,7 @@ class _NodeMeter:
         self._process: _Process | None = None
 
     def status(self) -> NodeStatus:
-        code, pid, since_ns = self._record.place()
-        state = _STATES[code]
+        state, pid, since_ns = self._place()
         status = NodeStatus(state, pid or None, since_ns / 1e9)
         item = self._record.item(until_ns=since_ns if state in _DEAD else None)
         if item is not None:
@@ -156,11 +155,17 @@ class _NodeMeter:
             status.is_stuck = limit is not None and item.seconds > limit
         return status
 
+    def _place(self) -> tuple[NodeState, int, int]:
+        code, pid, since_ns = self._record.place()
+        if not 0 <= code < len(_STATES):  # some node of the session has written over its counters
+            return NodeState.FAILED, 0, 0
+        return _STATES[code], pid, since_ns
+
     def metrics(self) -> NodeMetrics:
         work = self._record.read()
-        code, pid, _ = self._record.place()
+        state, pid, _ = self._place()
         use: dict[str, float] = {}
-        if pid not in (0, self._owner) and _STATES[code] not in _DEAD:
+        if pid not in (0, self._owner) and state not in _DEAD:
             if self._process is None or self._process.pid != pid:
                 self._process = _Process(pid)
             use = self._process.measure()
