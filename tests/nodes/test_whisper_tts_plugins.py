@@ -7,7 +7,7 @@ import pytest
 
 from remotemedia.core.plugin import NodeSpec
 
-PLUGINS = ["remotemedia.nodes.whisper.plugin", "remotemedia.nodes.tts.plugin"]
+PLUGINS = [f"remotemedia.nodes.{name}.plugin" for name in ("whisper", "tts", "lfm2")]
 SPECS = [spec for name in PLUGINS for spec in import_module(name).remotemedia_nodes()]
 
 
@@ -36,6 +36,11 @@ def test_every_config_field_is_documented(spec: NodeSpec) -> None:
         ("piper_tts", {"rate": 0}),
         ("kokoro_tts", {"rate": 3}),
         ("kokoro_tts", {"voice": ""}),
+        ("lfm2_audio", {"mode": "singing"}),
+        ("lfm2_audio", {"device": "gpu"}),
+        ("lfm2_audio", {"max_turn_secs": 3601}),
+        ("lfm2_audio", {"max_reply_tokens": 0}),
+        ("lfm2_audio", {"seed": 2**32}),
     ],
 )
 def test_config_is_checked_before_anything_starts(node: str, config: dict[str, object]) -> None:

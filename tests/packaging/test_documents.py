@@ -56,6 +56,6 @@ def test_each_package_of_nodes_is_tested_alone(root: Path) -> None:
     assert {f"nodes-{name}" for name in alone.split(",")} == folders
 
 
-@pytest.mark.parametrize("folder", ["sdk", "runtime", "nodes-whisper", "nodes-tts"])
+@pytest.mark.parametrize("folder", ["sdk", "runtime", "nodes-whisper", "nodes-tts", "nodes-lfm2"])
 def test_each_package_carries_the_same_licence(root: Path, folder: str) -> None:
     assert (root / "packages" / folder / "LICENSE").read_bytes() == (root / "LICENSE").read_bytes()

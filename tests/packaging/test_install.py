@@ -15,10 +15,12 @@ PACKAGES = {
     "remotemedia-runtime": "remotemedia.runtime",
     "remotemedia-nodes-whisper": "remotemedia.nodes.whisper",
     "remotemedia-nodes-tts": "remotemedia.nodes.tts",
+    "remotemedia-nodes-lfm2": "remotemedia.nodes.lfm2",
 }
 NODES = {
     "remotemedia-nodes-whisper": ("whisper",),
     "remotemedia-nodes-tts": ("kokoro_tts", "piper_tts"),
+    "remotemedia-nodes-lfm2": ("lfm2_audio",),
 }
 
 pytestmark = pytest.mark.timeout(180)  # dependencies may have to be fetched
@@ -115,4 +117,5 @@ def test_removing_the_runtime_leaves_the_nodes(environment: Environment) -> None
         "remotemedia.core.multiprocessing",
         "remotemedia.nodes.whisper.node",
         "remotemedia.nodes.tts.piper",
+        "remotemedia.nodes.lfm2.node",
     )

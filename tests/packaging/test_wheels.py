@@ -64,6 +64,13 @@ DISTS = (
         {"remotemedia.nodes": {"tts": "remotemedia.nodes.tts.plugin"}},
         frozenset({"kokoro", "piper"}),
     ),
+    Dist(
+        "remotemedia-nodes-lfm2",
+        "nodes-lfm2",
+        "remotemedia/nodes/lfm2",
+        {"remotemedia.nodes": {"lfm2": "remotemedia.nodes.lfm2.plugin"}},
+        frozenset({"engine"}),
+    ),
 )
 GPL = re.compile(r"piper-tts|kokoro-onnx|phonemizer|espeak")
 

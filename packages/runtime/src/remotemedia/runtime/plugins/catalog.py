@@ -16,6 +16,7 @@ PACKAGE_OF_TYPE = {
     "whisper": "remotemedia-nodes-whisper[tiny-en]",
     "piper_tts": "remotemedia-nodes-tts[piper]",
     "kokoro_tts": "remotemedia-nodes-tts[kokoro]",
+    "lfm2_audio": "remotemedia-nodes-lfm2",
 }
 
 
