@@ -77,10 +77,10 @@ def start_program(machine: Machine, tmp_path: Path) -> Iterator[Callable[..., Pr
     def start(source: str, *arguments: str, name: str = "program.py", **options: Any) -> Program:
         path = tmp_path / name
         path.write_text(source, encoding="utf-8")
+        options.setdefault("stdin", subprocess.DEVNULL)
         process = subprocess.Popen(
             [sys.executable, str(path), *arguments],
             cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -112,3 +112,41 @@ def audio(tmp_path: Path) -> Callable[..., str]:
         return name
 
     return write
+
+
+_SESSION = """
+import asyncio, os, sys
+from remotemedia.runtime import Pipeline, Session
+
+async def main():
+    pipeline = Pipeline("loud", extra_paths=[{nodes!r}]).add_node("upper", "up")
+    async with Session({name!r}, pipeline) as session:
+        await session.send("up", "a")
+        await session.receive()
+        print("ready", flush=True)
+        await asyncio.to_thread(os.read, 0, 1)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def session(start_program: Callable[..., Any]) -> Iterator[Callable[[str], Any]]:
+    """Start an application with a session of this name, that has done one item."""
+    started: list[Any] = []
+
+    def start(name: str) -> Any:
+        read, write = os.pipe()
+        source = _SESSION.format(nodes=str(_NODES), name=name)
+        program = start_program(source, name=f"{name}.py", stdin=read)
+        os.close(read)
+        program.pipe = write
+        program.go_on = lambda: os.write(write, b"x")
+        started.append(program)
+        assert program.line() == "ready"
+        return program
+
+    yield start
+    for program in started:
+        os.close(program.pipe)
+        program.process.wait(_SECS)

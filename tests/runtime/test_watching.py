@@ -232,7 +232,10 @@ async def test_metrics_count_items_and_time(chain: Callable[..., Pipeline], fifo
         await _until_in_work(session, "b", "input#3")
         await session.send("a", 4)
         with anyio.fail_after(10):
-            while (metrics := await session.get_metrics()).nodes["b"].queue_depth != 1:
+            while True:
+                metrics = await session.get_metrics()
+                if metrics.nodes["b"].queue_depth == 1 and metrics.nodes["a"].items_out == 5:
+                    break
                 await anyio.sleep(0.002)
         assert (metrics.items_in, metrics.items_out) == (5, 3)
         a, b = metrics.nodes["a"], metrics.nodes["b"]

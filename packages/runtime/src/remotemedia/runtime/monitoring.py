@@ -12,7 +12,7 @@ import psutil
 from remotemedia.runtime.node_status import NodeState, NodeStatus
 
 if TYPE_CHECKING:
-    from remotemedia.runtime.channels.ledger import Ledger
+    from remotemedia.runtime.channels.ledger import ChannelStats, Ledger
     from remotemedia.runtime.channels.node_record import NodeRecord
     from remotemedia.runtime.session_description import SessionDescription, SessionNode
 
@@ -113,12 +113,21 @@ class SessionMeter:
         self._nodes = {
             name: _NodeMeter(node, description, ledger) for name, node in description.nodes.items()
         }
-        self._inputs = [ledger.record(index) for index in description.inputs]
-        self._outputs = [ledger.record(index) for index in description.outputs]
+        self._links = [ledger.record(link.index) for link in description.links]
+        self._inputs = [self._links[index] for index in description.inputs]
+        self._outputs = [self._links[index] for index in description.outputs]
 
     def status(self, node: str) -> NodeStatus:
         """Return what a node is doing; the ledger does not hold its message."""
         return self._nodes[node].status()
+
+    def channels(self) -> dict[str, ChannelStats]:
+        """Return what has happened on the channels, by name."""
+        now = time.monotonic_ns()
+        return {
+            link.name: record.stats(link, now)
+            for link, record in zip(self.description.links, self._links, strict=True)
+        }
 
     def metrics(self) -> SessionMetrics:
         """Measure; the percentages are of the time since this was called before."""

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from remotemedia.runtime.channels.ledger import Ledger
 from remotemedia.runtime.channels.plan import Link
 
 if TYPE_CHECKING:
-    from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.channels.node_record import WorkItem
     from remotemedia.runtime.graph import Graph
     from remotemedia.runtime.wiring import Wiring
@@ -58,6 +58,8 @@ class SessionDescription(msgspec.Struct, frozen=True):
         pipeline: The name of its pipeline.
         pid: The application's process.
         ledger: The descriptor of the ledger there.
+        inode: That of the ledger: another file may have the descriptor later.
+        layout: What the ledger's words mean.
         started: When it began, in seconds since 1970.
         nodes: By id.
         links: All edges, by their index.
@@ -69,6 +71,8 @@ class SessionDescription(msgspec.Struct, frozen=True):
     pipeline: str
     pid: int
     ledger: int
+    inode: int
+    layout: int
     started: float
     nodes: dict[str, SessionNode]
     links: tuple[Link, ...]
@@ -96,6 +100,8 @@ class SessionDescription(msgspec.Struct, frozen=True):
             graph.name,
             os.getpid(),
             ledger.fd,
+            os.fstat(ledger.fd).st_ino,
+            Ledger.LAYOUT,
             time.time(),
             nodes,
             tuple(wiring.links.values()),
@@ -138,11 +144,12 @@ class SessionFile:
         return cls(path)
 
     def read(self) -> SessionDescription | None:
-        """Return the description; None if it is gone, or none that this version knows."""
+        """Return the description; None if it is gone, or of another version of the runtime."""
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=SessionDescription)
+            found = msgspec.json.decode(self.path.read_bytes(), type=SessionDescription)
         except (OSError, msgspec.MsgspecError):
             return None
+        return found if found.layout == Ledger.LAYOUT else None
 
     def remove(self) -> None:
         """Remove the file."""

@@ -15,17 +15,32 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from remotemedia.core.errors import RemoteMediaError
 
-__all__ = ["RuntimeFiles", "reclaim", "reclaim_one"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "RuntimeFiles",
+    "is_alive",
+    "reclaim",
+    "reclaim_one",
+    "runtime_directories",
+    "runtime_of",
+    "shared_files",
+]
 
 _SHM = Path("/dev/shm")  # noqa: S108 - where Linux has POSIX shared memory
 _LOCK = "owner.lock"
+_MADE_WITHIN_SECS = 60.0
 # Of a runtime's directory: its process, and a random part that nobody could have foreseen.
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{8}")
+_FILE = re.compile(r"rm([0-9]+)_([0-9]+)_([0-9a-f]{8})_")
 # A record lock does not keep its own process out, and is lost when that closes any descriptor of
 # the file: directories of this process must not be touched.
 _live: set[str] = set()
@@ -90,7 +105,7 @@ class RuntimeFiles:
 
     def make_private(self) -> None:
         """Take from everybody else what iceoryx2 has opened to all: one file of its node's."""
-        for path in _SHM.glob(f"{self.prefix}*"):
+        for path in shared_files(self.root.name):
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mode & 0o077:
                     path.chmod(0o600)
@@ -102,13 +117,28 @@ class RuntimeFiles:
         os.close(self._lock)
 
 
-def reclaim() -> list[str]:
-    """Remove what dead runtimes of this user have left; returns their names."""
+def runtime_directories() -> list[Path]:
+    """Return the directories of all runtimes of this user, living and dead."""
     base = _base()
     with contextlib.suppress(FileNotFoundError):
         if _is_private(base):  # else it may be a trap: nothing in it is this user's
-            return [root.name for root in sorted(base.iterdir()) if reclaim_one(root)]
+            return [root for root in sorted(base.iterdir()) if _NAME.fullmatch(root.name)]
     return []
+
+
+def is_alive(root: Path) -> bool:
+    """Say whether a runtime lives.
+
+    Args:
+        root: Its directory.
+    """
+    with _taken(root) as is_dead:
+        return not is_dead
+
+
+def reclaim() -> list[str]:
+    """Remove what dead runtimes of this user have left; returns their names."""
+    return [root.name for root in runtime_directories() if reclaim_one(root)]
 
 
 def reclaim_one(root: Path) -> bool:
@@ -117,21 +147,53 @@ def reclaim_one(root: Path) -> bool:
     Args:
         root: Its directory, in one that is private to this user.
     """
+    with _taken(root) as is_dead:
+        if is_dead:
+            _remove(root)
+        return is_dead
+
+
+@contextlib.contextmanager
+def _taken(root: Path) -> Iterator[bool]:
+    """Hold the lock of a runtime, if it is dead; tells whether it is."""
     if root.name in _live or not _NAME.fullmatch(root.name):
-        return False
+        yield False
+        return
     try:
         lock = os.open(root / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:  # it is being made or removed, or somebody died while doing that
+        with contextlib.suppress(FileNotFoundError):
+            yield time.time() - root.lstat().st_mtime > _MADE_WITHIN_SECS
+            return
+        yield False
+        return
     except OSError:
-        return False  # it is being made or removed at this moment
+        yield False
+        return
+    try:
+        yield _can_be_locked(lock)
+    finally:
+        os.close(lock)
+
+
+def _can_be_locked(lock: int) -> bool:
     try:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False  # its runtime lives
-    else:
-        _remove(root)
-        return True
-    finally:
-        os.close(lock)
+    return True
+
+
+def shared_files(name: str = "") -> list[Path]:
+    """Return the files in shared memory of a runtime; of all of this user, if none is named."""
+    prefix = _prefix(name) if name else f"rm{os.getuid()}_"
+    return sorted(_SHM.glob(f"{prefix}*"))
+
+
+def runtime_of(path: Path) -> str | None:
+    """Return the name of the runtime that a file in shared memory belongs to, if it is one's."""
+    found = _FILE.match(path.name)
+    return f"{found[2]}-{found[3]}" if found and int(found[1]) == os.getuid() else None
 
 
 def _prefix(name: str) -> str:
@@ -139,8 +201,7 @@ def _prefix(name: str) -> str:
 
 
 def _remove(root: Path) -> None:
-    prefix = _prefix(root.name)
-    for path in _SHM.glob(f"{prefix}*"):
-        with contextlib.suppress(FileNotFoundError):
+    for path in shared_files(root.name):
+        with contextlib.suppress(OSError):  # gone already; or another user's, who imitates the name
             path.unlink()
     shutil.rmtree(root, ignore_errors=True)

@@ -62,6 +62,11 @@ class Ledger:
         access: `mmap.ACCESS_READ` for whoever only watches.
     """
 
+    #: How the kernel shows it in `/proc`.
+    NAME = "remotemedia-ledger"
+    #: Another number for each change of what its words mean.
+    LAYOUT = 1
+
     def __init__(self, fd: int, access: int = mmap.ACCESS_WRITE) -> None:
         self.fd = fd
         self._map = mmap.mmap(fd, os.fstat(fd).st_size, access=access)
@@ -70,7 +75,7 @@ class Ledger:
     @classmethod
     def create(cls, records: int) -> Ledger:
         """Make a ledger with room for this many edges and nodes together."""
-        fd = os.memfd_create("remotemedia-ledger")
+        fd = os.memfd_create(cls.NAME)
         os.ftruncate(fd, max(records, 1) * _WORDS * 8)
         return cls(fd)
 

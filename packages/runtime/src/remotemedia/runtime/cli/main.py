@@ -10,11 +10,13 @@ import click
 
 from remotemedia.runtime.cli.bench import bench
 from remotemedia.runtime.cli.check import check
+from remotemedia.runtime.cli.clean import clean
 from remotemedia.runtime.cli.config import config
 from remotemedia.runtime.cli.env import env
 from remotemedia.runtime.cli.new import new
 from remotemedia.runtime.cli.nodes import nodes
 from remotemedia.runtime.cli.run import run
+from remotemedia.runtime.cli.top import top
 
 __all__ = ["main"]
 
@@ -53,6 +55,8 @@ remotemedia.add_command(check)
 remotemedia.add_command(nodes)
 remotemedia.add_command(new)
 remotemedia.add_command(config)
+remotemedia.add_command(top)
+remotemedia.add_command(clean)
 remotemedia.add_command(bench)
 remotemedia.add_command(env)
 
