@@ -216,8 +216,7 @@ class Print(logging.Handler):
         print(record.getMessage())
 
 logging.getLogger("remotemedia.node").setLevel(logging.INFO)
-logging.getLogger("remotemedia.node").addHandler(Print())
-logging.getLogger("remotemedia.node").propagate = False
+logging.getLogger("remotemedia").addHandler(Print())
 
 async def main():
     pipeline = Pipeline(extra_paths=["NODES"]).add_node("samples:Prints", "a")

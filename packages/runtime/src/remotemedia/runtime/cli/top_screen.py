@@ -28,10 +28,13 @@ _COLOURS = {
     "failed": "bold red",
     "finished": "cyan",
 }
-# Below this width, the columns after it are left out.
-_WIDE_ENOUGH = 105
-_DISPENSABLE = ("pid", "out", "p99 ms")
-_COLUMNS = ("pid", "CPU%", "MiB", "in", "out", "/s", "p50 ms", "p99 ms", "queue")
+# Below this width, some columns are left out.
+_WIDE_ENOUGH = 120
+_DISPENSABLE = ("pid", "in", "out", "p99 ms")
+_COLUMNS = {
+    "pid": 7, "CPU%": 4, "MiB": 5, "in": 7, "out": 7, "/s": 5, "p50 ms": 6, "p99 ms": 6, "queue": 5
+}  # fmt: skip
+_LONGEST_NAME = 18
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
@@ -52,8 +55,10 @@ def screen(views: Sequence[SessionView], width: int, *, keys: bool = False) -> R
         head.append(f", {sum(view.metrics.memory_mb for view in views):.0f} MiB")
     if keys:
         head.append("   q: quit", "dim")
-    shown = [name for name in _COLUMNS if width >= _WIDE_ENOUGH or name not in _DISPENSABLE]
-    parts = ((Text(), _head(view), _table(view, shown)) for view in views)
+    is_wide = width >= _WIDE_ENOUGH
+    shown = [name for name in _COLUMNS if is_wide or name not in _DISPENSABLE]
+    longest = None if width >= WIDE else _LONGEST_NAME
+    parts = ((Text(), _head(view), _table(view, shown, longest)) for view in views)
     return Group(head, *(part for group in parts for part in group))
 
 
@@ -71,12 +76,12 @@ def _head(view: SessionView) -> Text:
     return line
 
 
-def _table(view: SessionView, shown: Sequence[str]) -> Table:
+def _table(view: SessionView, shown: Sequence[str], longest: int | None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("node", no_wrap=True, overflow="ellipsis", min_width=6)
+    table.add_column("node", no_wrap=True, overflow="ellipsis", min_width=6, max_width=longest)
     table.add_column("state", no_wrap=True, min_width=8)
     for name in shown:
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+        table.add_column(name, justify="right", no_wrap=True, min_width=_COLUMNS[name])
     table.add_column("item", no_wrap=True, overflow="ellipsis", min_width=8)
     for name, status in view.status.items():
         state = _state(status)
@@ -117,7 +122,7 @@ def _state(status: NodeStatus) -> str:
 
 
 def _item(status: NodeStatus) -> str:
-    return f"{printable(status.item)}  {_time(status.item_seconds)}" if status.item else ""
+    return f"{_time(status.item_seconds)}  {printable(status.item)}" if status.item else ""
 
 
 def _whole(number: float | None) -> str:
