@@ -1,4 +1,10 @@
-"""Every page: its files are written, its commands run, and what they print is what it shows."""
+"""Every page: its blocks are run, and what commands print is what it shows.
+
+- `console` blocks are run as they stand, one after the other, in one directory for each page.
+- A block below `<!-- file: NAME -->` is written there first; a command or another file uses it.
+- Other `python` blocks are run as programs; other `toml` blocks are checked.
+- `text` is no code. Anything else says below `<!-- not run: REASON -->` why it is not run.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +19,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(ROOT.glob("docs/*.md"))
+EVERYWHERE = ("*.md", "docs/**/*.md", "packages/*/*.md", "examples/**/*.md")
+ALL = sorted({page for pattern in EVERYWHERE for page in ROOT.glob(pattern)})
+#: Of README.md: what .ci/run and tox -e readme run, word for word.
+COMMANDS = ("run-command", "test-command")
 _BLOCK = re.compile(
-    r"(?:<!-- (?P<mark>file|installs): (?P<name>\S+) -->\n)?"
+    rf"(?:<!-- (?P<mark>file|installs|not run|{'|'.join(COMMANDS)})(?:: (?P<name>[^>]+))? -->\n+)?"
     r"^```(?P<kind>[\w-]*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
@@ -33,6 +43,10 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
     return [Block(m["mark"] or "", m["name"] or "", m["kind"], m["text"]) for m in found]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def sessions(text: str) -> list[tuple[str, str]]:
@@ -113,14 +127,68 @@ def test_what_commands_print_is_what_the_page_shows(page: Path, tmp_path: Path) 
             assert matches(shown, real), f"$ {command}\n{real}\n--- the page shows:\n{shown}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_python_block_is_python(page: Path) -> None:
-    for block in blocks(page):
-        if block.kind == "python":
-            compile(block.text, f"{page.name}:{block.name}", "exec")
+@pytest.mark.parametrize("page", ALL, ids=name_of)
+def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+    found = blocks(page)
+    fences = re.findall(r"^\s*(?:```|~~~)", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(fences) == 2 * len(found), "a block that is indented, or begins in another way"
+    for block in found:
+        assert is_run(block, found, page) or says_why_not(block), block
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def is_run(block: Block, others: list[Block], page: Path) -> bool:
+    if block.mark == "file":
+        return is_used(block, others) or (ROOT / block.name).is_file()  # then another test compares
+    if block.kind == "console":
+        return page in PAGES and block.text.startswith("$ ")
+    return block.kind in {"python", "toml"} or block.mark in COMMANDS
+
+
+def is_used(file: Block, others: list[Block]) -> bool:
+    """Tell whether a command or another file names it, its module, or the project that it is in."""
+    path = Path(file.name)
+    names = {path.name, path.stem, *path.parts[:-1]} - {"__init__", "nodes", "src"}
+    text = " ".join(f"{other.text} {other.name}" for other in others if other is not file)
+    settings = path.name == "runtime.toml" and "remotemedia " in text
+    return settings or any(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
+
+
+def says_why_not(block: Block) -> bool:
+    return block.kind == "text" or (block.mark == "not run" and block.name.count(" ") > 1)
+
+
+@pytest.mark.parametrize(
+    ("page", "block"),
+    [
+        pytest.param(page, block, id=f"{name_of(page)}-{number}")
+        for page in ALL
+        for number, block in enumerate(blocks(page))
+        if not block.mark and block.kind in {"python", "toml"}
+    ],
+)
+def test_what_has_no_name_is_right_as_it_stands(page: Path, block: Block, tmp_path: Path) -> None:
+    file = tmp_path / f"block.{block.kind}"
+    file.write_text(block.text, encoding="utf-8")
+    settings = re.match(r"(# runtime\.toml|\[multiprocess|\[plugins)", block.text)
+    command = Path(sys.executable).with_name("remotemedia")
+    run = {
+        "python": [sys.executable, "-W", "error", file],
+        "toml": [command, *(("config", "--file") if settings else ("check",)), file],
+    }[block.kind]
+    done = subprocess.run(
+        run,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=_COMMAND_SECS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("page", ALL, ids=name_of)
 def test_every_link_leads_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     for target in _LINK.findall(text):

@@ -44,19 +44,6 @@ def test_client(programs: Path) -> None:
     assert "loudest sample: 0.45" in out
 
 
-def test_stream(programs: Path) -> None:
-    out = output_of(programs / "stream.py").splitlines()
-    assert out == [f"96000 bytes, up to {peak}" for peak in ("0.00", "0.15", "0.30")]
-
-
-def test_sessions(programs: Path) -> None:
-    out = output_of(programs / "sessions.py")
-    assert out.count("Processed audio size: 40 bytes") == 2
-    assert out.count("a: running") == 2
-    assert out.count("Active processes: 1,") == 2
-    assert out.count("Messages: 1, waiting: 0/100") == 2
-
-
 def test_every_error_of_the_table_exists() -> None:
     from remotemedia.core import errors
 

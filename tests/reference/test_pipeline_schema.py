@@ -176,12 +176,38 @@ def test_the_fields_of_a_config_in_words() -> None:
     assert (fields["mode"].required, fields["mode"].default) == (False, "good")
 
 
-def test_a_type_that_only_python_has_is_no_hindrance() -> None:
-    class Odd(msgspec.Struct):
-        folder: Path | None = None
+class Inner(msgspec.Struct):
+    folder: Path = Path("inner")
 
-    spec = NodeSpec("odd", "m:C", config=Odd)
-    assert config_fields(spec)[0].type == "Path or none"
+
+def test_a_path_is_a_text() -> None:
+    class Config(msgspec.Struct):
+        folder: Path = Path("models")
+        other: Path | None = None
+
+    spec = NodeSpec("paths", "m:C", config=Config)
+    folder, other = config_fields(spec)
+    assert (folder.type, folder.default) == ("path", "models")
+    assert other.type == "path or none"
+    schema = pipeline_schema([spec])
+    jsonschema.Draft7Validator.check_schema(schema)
+    node = {"type": "paths", "config": {"folder": "here"}}
+    jsonschema.validate({"nodes": {"a": node}}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"nodes": {"a": {**node, "config": {"folder": 1}}}}, schema)
+
+
+@pytest.mark.parametrize("default", [1j, Inner(), range(3)], ids=["complex", "struct", "range"])
+def test_what_json_has_no_form_for_is_no_hindrance(default: object) -> None:
+    odd = msgspec.defstruct(
+        "Odd",
+        [("odd", type(default), msgspec.field(default_factory=lambda: default)), ("n", int, 1)],
+    )
+    spec = NodeSpec("odd", "m:C", config=odd)
+    assert [(field.name, field.required) for field in config_fields(spec)] == [
+        ("odd", False),
+        ("n", False),
+    ]
     jsonschema.Draft7Validator.check_schema(pipeline_schema([spec]))
 
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
 from remotemedia.core.errors import near
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["ConfigMistake", "check_config", "make_config"]
+__all__ = [
+    "ConfigMistake",
+    "check_config",
+    "make_config",
+    "of_plain",
+    "schema_of",
+    "to_plain",
+    "writable",
+]
+
+_T = TypeVar("_T")
 
 
 class ConfigMistake(NamedTuple):
@@ -43,7 +54,7 @@ def check_config(
         return {}, [ConfigMistake("", f"config must be a table, not {config!r:.60}")]
     mistakes = [] if struct is None else _mistakes(config, struct)
     try:
-        plain: dict[str, Any] = msgspec.to_builtins(config)
+        plain: dict[str, Any] = to_plain(config)
         msgspec.msgpack.encode(plain)
     except (TypeError, OverflowError, ValueError, RecursionError) as error:
         mistakes.append(ConfigMistake("", f"config: {error}; use values as in JSON"))
@@ -60,12 +71,13 @@ def _mistakes(config: dict[str, Any], struct: type[msgspec.Struct]) -> list[Conf
             mistakes.append(ConfigMistake(key, f"unknown config key {key!r}; {hint}"))
             continue
         try:
-            msgspec.convert(value, fields[key].type)
+            of_plain(value, fields[key].type)
         except msgspec.ValidationError as error:
-            mistakes.append(ConfigMistake(key, f"config key {key!r}: {error}"))
+            hint = _hint(value, fields[key].type)
+            mistakes.append(ConfigMistake(key, f"config key {key!r}: {error}{hint}"))
     if not mistakes:
         try:
-            msgspec.convert(config, struct)
+            of_plain(config, struct)
         except msgspec.ValidationError as error:
             mistakes.append(ConfigMistake("", f"config: {error}"))
     return mistakes
@@ -75,4 +87,97 @@ def make_config(
     plain: Mapping[str, Any], struct: type[msgspec.Struct] | None
 ) -> msgspec.Struct | Mapping[str, Any]:
     """Return what a node finds in `self.config`: its struct, or a read-only mapping."""
-    return MappingProxyType(plain) if struct is None else msgspec.convert(plain, struct)
+    return MappingProxyType(plain) if struct is None else of_plain(plain, struct)
+
+
+def to_plain(value: object) -> Any:  # noqa: ANN401 - whatever it holds
+    """Return a config, or a part of one, as values of JSON, and bytes; paths become texts.
+
+    Raises:
+        TypeError: It holds what has no such form.
+    """
+    return msgspec.to_builtins(value, enc_hook=_plain_form)
+
+
+def of_plain(value: object, kind: type[_T]) -> _T:
+    """Return what a declared type makes of plain values.
+
+    Raises:
+        msgspec.ValidationError: They don't fit it.
+    """
+    return msgspec.convert(value, kind, dec_hook=_special_form)
+
+
+def schema_of(kind: type[Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a type that JSON has not, but configs may: the hook of msgspec.
+
+    Raises:
+        TypeError: A pipeline file has no value of this type.
+    """
+    if issubclass(kind, PurePath):
+        return {"type": "string", "format": "path"}
+    raise TypeError(f"a pipeline file has no values of type {kind.__name__}")
+
+
+def writable(struct: type[msgspec.Struct], *, typed: bool = True) -> type[msgspec.Struct]:
+    """Return a struct of the same keys whose defaults a JSON Schema can have.
+
+    A default that no pipeline file could have is left out, as if it were computed.
+
+    Args:
+        struct: What a node type declares.
+        typed: Whether its keys have their types; else any value fits.
+    """
+    fields: list[Any] = []
+    for field in msgspec.structs.fields(struct):
+        default: Any = msgspec.field()
+        if field.default is not msgspec.NODEFAULT:
+            try:
+                default = msgspec.field(default=_as_written(field.default))
+            except TypeError:
+                default = msgspec.field(default_factory=object)
+        elif field.default_factory is not msgspec.NODEFAULT:
+            default = msgspec.field(default_factory=field.default_factory)
+        fields.append((field.name, field.type if typed else Any, default))
+    return msgspec.defstruct(
+        struct.__name__,
+        fields,
+        namespace={"__doc__": struct.__doc__},
+        module=struct.__module__,
+        rename={field.name: field.encode_name for field in msgspec.structs.fields(struct)},
+        kw_only=True,
+    )
+
+
+def _as_written(default: object) -> object:
+    return str(default) if isinstance(default, PurePath) else (to_plain(default), default)[1]
+
+
+def _plain_form(value: object) -> str:
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in a pipeline file")
+
+
+def _special_form(kind: type[Any], value: object) -> object:
+    if issubclass(kind, PurePath) and isinstance(value, (str, PurePath)):
+        return kind(value)
+    raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+
+
+def _hint(value: object, kind: Any) -> str:  # noqa: ANN401 - a type, or what stands for one
+    """Return what would be valid, where only some words are."""
+    choices = [text for text in _choices(msgspec.inspect.type_info(kind)) if isinstance(text, str)]
+    return f"; {near(value, choices)}" if choices and isinstance(value, str) else ""
+
+
+def _choices(info: msgspec.inspect.Type) -> Iterator[object]:
+    if isinstance(info, msgspec.inspect.UnionType):
+        for part in info.types:
+            yield from _choices(part)
+    elif isinstance(info, msgspec.inspect.LiteralType):
+        yield from info.values
+    elif isinstance(info, msgspec.inspect.EnumType):
+        yield from (member.value for member in info.cls)
+    elif isinstance(info, msgspec.inspect.Metadata):
+        yield from _choices(info.type)

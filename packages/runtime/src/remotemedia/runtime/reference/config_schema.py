@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from remotemedia.core.config import schema_of, writable
 from remotemedia.runtime.reference.docstrings import attribute_docs
 
 if TYPE_CHECKING:
@@ -67,15 +68,25 @@ def config_schema(spec: NodeSpec, at: str = "#/definitions") -> tuple[Any, dict[
     if spec.config is None:
         return {"type": "object"}, {}
     template = f"{at}/{spec.name}.{{name}}"
-    (schema,), components = msgspec.json.schema_components(
-        (spec.config,), schema_hook=_custom, ref_template=template
-    )
+    try:
+        schema, components = _components(writable(spec.config), template)
+    except (TypeError, ValueError):  # something in it has no form in JSON: the keys are known
+        schema, components = _components(writable(spec.config, typed=False), template)
     for struct in _structs(msgspec.inspect.type_info(spec.config)):
         _add_docs(components.get(struct.__name__, {}), attribute_docs(struct))
     definitions = {f"{spec.name}.{name}": body for name, body in components.items()}
     main = definitions[_name(schema)]
     main["additionalProperties"] = False  # as a pipeline is checked, whatever the struct says
     return schema, definitions
+
+
+def _components(
+    struct: type[msgspec.Struct], template: str
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    (schema,), components = msgspec.json.schema_components(
+        (struct,), schema_hook=_custom, ref_template=template
+    )
+    return schema, components
 
 
 def config_fields(spec: NodeSpec) -> list[ConfigField]:
@@ -115,7 +126,7 @@ def type_text(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
         items = schema.get("items") or {}
         text = f"list of {type_text(items, definitions)}" if items else "list"
     else:
-        text = _WORDS.get(kind, kind)
+        text = "path" if schema.get("format") == "path" else _WORDS.get(kind, kind)
     if schema.get("minLength") == 1:
         text = f"{text} that is not empty"
         schema = {key: value for key, value in schema.items() if key != "minLength"}
@@ -171,7 +182,10 @@ def _structs(info: Any) -> Iterator[type[msgspec.Struct]]:  # noqa: ANN401 - wha
 
 def _custom(kind: type[object]) -> dict[str, Any]:
     """Return the schema of a type that only Python has."""
-    return {"title": kind.__name__}
+    try:
+        return schema_of(kind)
+    except TypeError:
+        return {"title": kind.__name__}
 
 
 def _add_docs(schema: dict[str, Any], docs: dict[str, str]) -> None:

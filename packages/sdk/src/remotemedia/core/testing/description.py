@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from remotemedia.core.config import check_config
+from remotemedia.core.config import check_config, of_plain, schema_of, to_plain, writable
 from remotemedia.core.errors import PluginError
 from remotemedia.core.specs import wrong_spec
 from remotemedia.core.testing.report import Violation
@@ -121,7 +121,7 @@ def _check_config(spec: NodeSpec, config: Mapping[str, Any] | None) -> Iterator[
             continue
         value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
         try:
-            msgspec.convert(msgspec.to_builtins(value), field.type)
+            of_plain(to_plain(value), field.type)
         except (msgspec.ValidationError, TypeError) as error:
             yield Violation(
                 f"the default of config key {field.encode_name!r} is not valid: {error}",
@@ -129,10 +129,10 @@ def _check_config(spec: NodeSpec, config: Mapping[str, Any] | None) -> Iterator[
                 "correct the default, or what its annotation allows",
             )
     try:
-        msgspec.json.schema(spec.config)
+        msgspec.json.schema(writable(spec.config), schema_hook=schema_of)
     except (TypeError, ValueError) as error:
         yield Violation(
             f"the config {spec.config.__name__} has no JSON Schema: {error}",
             "editors can't complete pipeline files, and pipelines can't express such values",
-            "use fields of types that JSON has",
+            "use fields of types that JSON has, or pathlib.Path",
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
-from remotemedia.core.config import check_config, make_config
+from remotemedia.core.config import check_config, make_config, to_plain
 from remotemedia.core.data import RuntimeData
 from remotemedia.core.errors import NodeError, PipelineError, ProcessCrashError, SessionError
 from remotemedia.core.loans import too_early
@@ -82,7 +82,7 @@ class NodeLife:
         *,
         virtual_time: bool,
     ) -> None:
-        plain = msgspec.to_builtins(config) if isinstance(config, msgspec.Struct) else config
+        plain = to_plain(config) if isinstance(config, msgspec.Struct) else config
         self._config, mistakes = check_config({} if plain is None else plain, subject.spec.config)
         if mistakes:
             raise PipelineError([f"node {node_id!r}: {mistake.text}" for mistake in mistakes])

@@ -1,0 +1,72 @@
+"""A node's config: checked against what its type declares, and made from plain values."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+
+from remotemedia.core.config import check_config, make_config
+
+
+class Speed(Enum):
+    SLOW = "slow"
+    FAST = "fast"
+
+
+class Config(msgspec.Struct, kw_only=True):
+    model: Path = Path("models") / "small"
+    others: list[Path] = []
+    inside: PurePosixPath | None = None
+    style: Annotated[Literal["upper", "title"] | None, msgspec.Meta(description="How.")] = None
+    speed: Speed = Speed.SLOW
+    count: int = 1
+
+
+def mistakes_of(config: dict[str, Any]) -> list[str]:
+    return [mistake.text for mistake in check_config(config, Config)[1]]
+
+
+def test_a_path_is_a_text_in_a_pipeline_file() -> None:
+    given = {"model": "a/b", "others": ["c"], "inside": "/d"}
+    plain, mistakes = check_config(given, Config)
+    assert (plain, mistakes) == (given, [])
+    made = make_config(plain, Config)
+    assert made == Config(model=Path("a/b"), others=[Path("c")], inside=PurePosixPath("/d"))
+
+
+def test_a_path_may_be_given_as_one() -> None:
+    plain, mistakes = check_config({"model": Path("a") / "b"}, Config)
+    assert (plain, mistakes) == ({"model": "a/b"}, [])
+
+
+def test_a_path_in_a_config_that_is_not_declared_becomes_a_text() -> None:
+    assert check_config({"model": Path("a"), "n": 1}, None) == ({"model": "a", "n": 1}, [])
+
+
+def test_what_is_no_path() -> None:
+    (mistake,) = mistakes_of({"model": 3})
+    assert mistake == "config key 'model': Expected `Path`, got `int`"
+
+
+@pytest.mark.parametrize(
+    ("config", "hint"),
+    [
+        ({"style": "titel"}, "did you mean 'title'?"),
+        ({"style": "x"}, "known: 'title', 'upper'"),
+        ({"speed": "fsat"}, "did you mean 'fast'?"),
+        ({"cuont": 1}, "did you mean 'count'?"),
+    ],
+)
+def test_a_word_that_is_not_known_gets_the_known_ones(config: dict[str, Any], hint: str) -> None:
+    (mistake,) = mistakes_of(config)
+    assert mistake.startswith(f"config key '{next(iter(config))}'") or "unknown" in mistake
+    assert mistake.endswith(f"; {hint}")
+
+
+def test_a_value_that_no_pipeline_file_could_have() -> None:
+    (mistake,) = [one.text for one in check_config({"model": object()}, None)[1]]
+    assert mistake == "config: object has no form in a pipeline file; use values as in JSON"
