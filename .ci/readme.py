@@ -29,6 +29,22 @@ def command(mark: str) -> str:
     return str(found[0])
 
 
+def compare(mark: str, printed: str) -> None:
+    """Check that the lines below the mark were printed, in whatever order; times may differ."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = {without_times(line) for line in printed.splitlines()}
+    for shown in re.findall(rf"<!-- {re.escape(mark)} -->\n+```\w*\n(.*?)```", text, re.DOTALL):
+        for line in filter(lambda line: line != "…", shown.splitlines()):
+            if without_times(line) not in lines:
+                message = f"README.md shows a line that was not printed: {line}"
+                raise SystemExit(message)
+
+
+def without_times(line: str) -> str:
+    """Replace numbers with a fraction."""
+    return re.sub(r"\d+\.\d+", "N", line)
+
+
 def copy_repository(target: Path) -> None:
     """Copy what git tracks or would track: what a clone has, plus work in progress."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -53,7 +69,20 @@ def run(mark: str) -> None:
         copy_repository(Path(folder))
         print(f"$ {line}", flush=True)
         shell = ["bash", "-euo", "pipefail", "-c", line]
-        subprocess.run(shell, cwd=folder, env=environ, stdin=subprocess.DEVNULL, check=True)
+        done = subprocess.run(
+            shell,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+        print(done.stdout, flush=True)
+        if done.returncode:
+            raise SystemExit(done.returncode)
+        compare(mark.replace("command", "output"), done.stdout)
         if "reply.wav" in line:
             with wave.open(str(Path(folder) / "reply.wav")) as reply:
                 seconds = reply.getnframes() / reply.getframerate()
