@@ -116,5 +116,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("from fault to report, in ms")
     for fault, seconds in sorted(_seconds.items()):
         p50, worst = statistics.median(seconds) * 1000, max(seconds) * 1000
-        line = f"{fault:<40} {len(seconds):>4} times   p50 {p50:7.1f}   worst {worst:7.1f}"
+        line = f"{fault:<44} {len(seconds):>4} times   p50 {p50:7.1f}   worst {worst:7.1f}"
         terminalreporter.write_line(line)

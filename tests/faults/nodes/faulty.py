@@ -162,9 +162,10 @@ class HasHelpers(MultiprocessNode):
 
 
 class IgnoresSignals(Computes):
-    """Blocks every signal that can be."""
+    """Ignores what asks it to end, and blocks every other signal that can be."""
 
     def process(self, data: RuntimeData) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its other thread would take a blocked one
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         super().process(data)
 
