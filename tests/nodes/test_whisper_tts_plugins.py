@@ -41,6 +41,13 @@ def test_every_config_field_is_documented(spec: NodeSpec) -> None:
         ("lfm2_audio", {"max_turn_secs": 3601}),
         ("lfm2_audio", {"max_reply_tokens": 0}),
         ("lfm2_audio", {"seed": 2**32}),
+        ("vibe_voice", {"rate": 0.4}),
+        ("vibe_voice", {"device": "tpu"}),
+        ("vibe_voice", {"device": "cuda:"}),
+        ("vibe_voice", {"dtype": "int8"}),
+        ("vibe_voice", {"max_turn_secs": 86_400}),
+        ("vibe_voice", {"speakers": {"a": "b", "c": "d", "e": "f", "g": "h"}}),
+        ("vibe_voice", {"speakers": {"a": ""}}),
     ],
 )
 def test_config_is_checked_before_anything_starts(node: str, config: dict[str, object]) -> None:

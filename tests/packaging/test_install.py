@@ -19,8 +19,8 @@ PACKAGES = {
 }
 NODES = {
     "remotemedia-nodes-whisper": ("whisper",),
-    "remotemedia-nodes-tts": ("kokoro_tts", "piper_tts"),
     "remotemedia-nodes-lfm2": ("lfm2_audio",),
+    "remotemedia-nodes-tts": ("kokoro_tts", "piper_tts", "vibe_voice"),
 }
 
 pytestmark = pytest.mark.timeout(180)  # dependencies may have to be fetched

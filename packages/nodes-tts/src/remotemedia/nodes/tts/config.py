@@ -1,12 +1,12 @@
-"""The configurations of the node types `piper_tts` and `kokoro_tts`."""
+"""The configurations of the node types `piper_tts`, `kokoro_tts` and `vibe_voice`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-__all__ = ["KokoroTtsConfig", "PiperTtsConfig", "TtsConfig"]
+__all__ = ["KokoroTtsConfig", "PiperTtsConfig", "TtsConfig", "VibeVoiceConfig"]
 
 Name = Annotated[str, Meta(min_length=1)]
 Pause = Annotated[float, Meta(ge=0, le=10)]
@@ -63,3 +63,41 @@ class KokoroTtsConfig(TtsConfig, frozen=True, kw_only=True, forbid_unknown_field
     language: Name | None = None
     model: Name | None = None
     voices: Name | None = None
+
+
+class VibeVoiceConfig(TtsConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a `vibe_voice` node can be told.
+
+    Attributes:
+        voice: Who speaks: the path of a recording of the voice, or the name of one in `voices`
+            or of one that comes with the node, `sarah` or `michael`.
+        rate: Speed of speech; 2 is twice as fast, at the same pitch.
+        speakers: Further voices by the name that a line of text begins with: with
+            `{Anna = "anna.wav"}` the line `Anna: Hello.` is spoken in that voice, without the name.
+        voices: A folder of recordings, each named as its voice: `anna.wav`, or as in VibeVoice's
+            own collection `en-Anna_woman.wav`.
+        model: A size, `1.5B`; the id of a checkpoint on the Hugging Face hub; or a directory.
+        tokenizer: The directory or hub id of the tokenizer; None takes the one in the checkpoint's
+            directory, else the one that the checkpoint names.
+        device: `auto` takes a CUDA device where there is one; `cpu`, `cuda`, `cuda:1` or `mps`.
+        dtype: Arithmetic of the model; `auto` is float32 on a CPU, else bfloat16.
+        guidance: How closely speech follows text and voice (classifier-free guidance).
+        diffusion_steps: Steps for each frame of 133 ms: more cost more and sound better; None
+            takes what the checkpoint says.
+        seed: Where the random numbers of each turn begin; None has each turn differ.
+        max_turn_secs: A turn that speaks for longer is an error.
+        pause_secs: Silence after each turn.
+    """
+
+    voice: Name = "sarah"
+    rate: Annotated[float, Meta(ge=0.5, le=2)] = 1.0
+    speakers: Annotated[dict[Name, Name], Meta(max_length=3)] = {}
+    voices: Name | None = None
+    model: Name = "1.5B"
+    tokenizer: Name | None = None
+    device: Annotated[str, Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    guidance: Annotated[float, Meta(ge=1, le=10)] = 1.3
+    diffusion_steps: Annotated[int, Meta(ge=1, le=100)] | None = None
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    max_turn_secs: Annotated[float, Meta(ge=1, le=5400)] = 300.0

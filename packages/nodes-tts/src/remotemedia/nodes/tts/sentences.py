@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_CHARS", "sentences"]
+__all__ = ["MAX_CHARS", "complete", "sentences"]
 
 #: A longer sentence is cut at a comma or a space: engines hold all of one in memory.
 MAX_CHARS = 400
@@ -40,6 +40,18 @@ def sentences(text: str) -> Iterator[str]:
             for piece in _shorten(sentence):
                 if any(c.isalnum() for c in piece):
                     yield piece
+
+
+def complete(text: str) -> tuple[str, str]:
+    """Cut text that is still growing: the sentences that have ended, and the rest.
+
+    A sentence has ended when the next one has begun.
+    """
+    begin = 0
+    for end in _END.finditer(text):
+        if text[end.end() :].strip() and not _goes_on(text, begin, end):
+            begin = end.end()
+    return text[:begin], text[begin:]
 
 
 def _split(text: str) -> Iterator[str]:
