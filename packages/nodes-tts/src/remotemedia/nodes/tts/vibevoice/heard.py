@@ -15,7 +15,7 @@ __all__ = ["Heard"]
 #: Key in the `extra` metadata of audio that leaves while its words are made: true where the
 #: transcript is a piece that the next message goes on with, spaces included.
 _PARTIAL = "partial"
-#: Key of the number of the turn: where it changes before the words have ended, they were called off.
+#: Key of the number of the turn: where it changes before its words have ended, it was called off.
 _TURN = "turn"
 
 
