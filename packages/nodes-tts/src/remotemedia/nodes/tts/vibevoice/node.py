@@ -20,7 +20,7 @@ from remotemedia.nodes.tts.vibevoice.tempo import Tempo
 from remotemedia.nodes.tts.vibevoice.voices import SAMPLE_RATE, find_voice, load_voice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from numpy.typing import NDArray
 
@@ -123,8 +123,8 @@ class VibeVoiceNode(MultiprocessNode):
 
     def _speech(
         self, lines: list[tuple[int, str]], voices: list[NDArray[np.float32]]
-    ) -> Iterator[NDArray[np.float32]]:
-        speech: Iterator[NDArray[np.float32]] = self._engine.speak(lines, voices, self._is_dropped)
+    ) -> Generator[NDArray[np.float32]]:
+        speech: Generator[NDArray[np.float32]] = self._engine.speak(lines, voices, self._is_dropped)
         return speech
 
     def _is_dropped(self) -> bool:
