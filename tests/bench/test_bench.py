@@ -60,6 +60,7 @@ def latency_row(system: str, size: int, p50: float, mode: str = "copied") -> Lat
         p50_us=p50,
         p99_us=2 * p50,
         first_us=None,
+        alone_us=None,
         raw_p50_us=10.0,
         ratio=p50 / 10,
         messages=100,

@@ -35,11 +35,13 @@ class Measured:
         name: The system.
         rounds: The times of each round, in nanoseconds.
         first: The very first message, in nanoseconds.
+        alone: Messages after it, each sent when the processes had gone to sleep, in nanoseconds.
     """
 
     name: str
     rounds: list[list[int]] = field(default_factory=list)
     first: int | None = None
+    alone: list[int] = field(default_factory=list)
 
     @property
     def p50_us(self) -> float:
@@ -57,6 +59,7 @@ class Measured:
             p50_us=round(self.p50_us, 2),
             p99_us=round(percentile(times, 0.99) / 1000, 2),
             first_us=None if self.first is None else round(self.first / 1000, 2),
+            alone_us=round(median(self.alone) / 1000, 2) if self.alone else None,
             raw_p50_us=None if base is None else round(base, 2),
             ratio=None if base is None else round(self.p50_us / base, 3),
             messages=len(times),
@@ -105,6 +108,8 @@ async def _one(
         for measured, hop in hops:
             await hop.open()
             measured.first = (await hop.ping(1))[0]
+            for _ in range(_WARM_UP):
+                measured.alone += await hop.ping(1)
             await hop.ping(_WARM_UP)
         for _, pair in others:
             pair.ping(size, mode, _WARM_UP)

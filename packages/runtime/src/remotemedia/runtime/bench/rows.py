@@ -37,6 +37,8 @@ class LatencyRow(_Row, frozen=True, tag="latency"):
         p50_us: The median of the rounds' medians, in microseconds.
         p99_us: The slowest of a hundred, over all rounds.
         first_us: The first message after the start; null where that was not measured.
+        alone_us: The median of the next ones, each sent alone, as the first is: there and back
+            once, after the processes have gone to sleep.
         raw_p50_us: The same median for raw iceoryx2, in the same rounds.
         ratio: `p50_us` / `raw_p50_us`.
         messages: How many messages were measured.
@@ -48,6 +50,7 @@ class LatencyRow(_Row, frozen=True, tag="latency"):
     p50_us: float
     p99_us: float
     first_us: float | None
+    alone_us: float | None
     raw_p50_us: float | None
     ratio: float | None
     messages: int

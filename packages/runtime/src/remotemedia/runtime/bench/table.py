@@ -62,6 +62,7 @@ def _(row: LatencyRow) -> dict[str, str]:
         "p50 µs": _number(row.p50_us, 1),
         "p99 µs": _number(row.p99_us, 1),
         "first µs": _number(row.first_us, 0),
+        "alone µs": _number(row.alone_us, 0),
         "raw p50 µs": _number(row.raw_p50_us, 1),
         "ratio": _number(row.ratio, 2),
     }

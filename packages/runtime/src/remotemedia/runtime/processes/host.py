@@ -30,6 +30,7 @@ from remotemedia.runtime.channels.space import Space
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.loading import load_node_class
 from remotemedia.runtime.processes.memory import MemoryLimit
+from remotemedia.runtime.processes.rehearsal import rehearse
 from remotemedia.runtime.processes.worker import Place, Worker
 
 if TYPE_CHECKING:
@@ -212,9 +213,11 @@ class NodeHost:
         if self._stopping.is_set():
             raise Stopped
         if is_async:
+            rehearse(init, loop.run_until_complete, is_async=True)
             return loop.run_until_complete, data_bell
         self._worker.outputs.idle_loop = loop
         self._worker.spin_ns = endpoint.spin_us * 1000
+        rehearse(init, run_without_loop, is_async=False)
         return run_without_loop, data_bell
 
     # ---- NodeContext
