@@ -20,7 +20,7 @@ def page_faults(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[7])
 
 
-@pytest.mark.parametrize("node", ["Echo", "AsCoroutine"])
+@pytest.mark.parametrize("node", ["Echo", "Shout"])
 async def test_a_node_takes_few_page_faults_with_its_first_message(
     chain: Callable[..., Pipeline], node: str
 ) -> None:
