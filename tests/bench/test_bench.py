@@ -174,7 +174,7 @@ def test_pipeline_tells_what_nodes_cost_from_what_the_runtime_costs(tmp_path: Pa
         encoding="utf-8",
     )
     whole, a, b = rows_of("pipeline", str(pipeline), "--input", str(recording))
-    assert whole["turn_ms"] > 500
+    assert whole["turn_ms"] > 490  # the last chunk may be in work before it is known to be sent
     assert 450 < whole["turn_computing_ms"] <= whole["turn_ms"]
     assert 250 < a["turn_computing_ms"] < whole["turn_ms"]
     assert 190 < b["turn_computing_ms"] < whole["turn_ms"]

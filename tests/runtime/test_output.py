@@ -180,6 +180,36 @@ async def test_output_that_nobody_listens_to_is_kept_for_the_report_of_a_crash(
     assert caught.value.last_output[-1] == "line 4"
 
 
+async def test_what_a_node_logs_keeps_its_level(
+    chain: Callable[..., Pipeline], log: Collector
+) -> None:
+    async with Session("s", chain("Logs")) as session:
+        await session.send("a", 1)
+        await session.receive()
+    seen = [(record.levelname, record.getMessage()) for record in log.records]
+    assert seen[:4] == [
+        ("INFO", "acme.model: at level 20"),
+        ("WARNING", "acme.model: at level 30"),
+        ("ERROR", "acme.model: at level 40"),
+        ("ERROR", "acme.model: it failed"),
+    ]
+    assert {level for level, _ in seen[4:]} == {"ERROR"}
+    assert [line for _, line in seen[-2:]] == ["ValueError: two", "lines"]
+
+
+async def test_what_only_looks_like_a_level_is_a_line(
+    chain: Callable[..., Pipeline], log: Collector
+) -> None:
+    await _after(chain, hex=b"\x1dloud 1\n\x1d1000 2\n\x1d\n\x1d40 3\n".hex(), times=1)
+    seen = [(record.levelno, record.getMessage()) for record in log.records]
+    assert seen == [
+        (logging.INFO, "\\x1dloud 1"),
+        (logging.INFO, "\\x1d1000 2"),
+        (logging.INFO, "\\x1d"),
+        (logging.ERROR, "3"),
+    ]
+
+
 async def test_a_filter_that_raises_loses_its_line_only(
     chain: Callable[..., Pipeline], log: Collector
 ) -> None:

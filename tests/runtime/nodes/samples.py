@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import mmap
 import os
 import signal
@@ -535,6 +536,24 @@ class Prints(MultiprocessNode):
             os._exit(3)
         if order.get("end"):
             os.kill(os.getpid(), signal.Signals[order["end"]])
+        return data
+
+
+def _refuse() -> None:
+    raise ValueError("two\nlines")
+
+
+class Logs(MultiprocessNode):
+    """Logs one line at each level, and an exception."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        logger = logging.getLogger("acme.model")
+        for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+            logger.log(level, "at level %d", level)
+        try:
+            _refuse()
+        except ValueError:
+            logger.exception("it failed")
         return data
 
 

@@ -197,7 +197,7 @@ class Section(Generic[_Struct]):
     ) -> None:
         try:
             value = self.check(name, value, source != "environment")
-        except ValueError as error:
+        except (ValueError, msgspec.ValidationError) as error:
             found.problems.append(ConfigError(*called, str(error)))
         else:
             found.settings[name] = Setting(self._key(name), value, source, place)

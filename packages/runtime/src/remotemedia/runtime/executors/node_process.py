@@ -20,7 +20,7 @@ from remotemedia.runtime.executors.line import NodeLine, Nonsense, give_descript
 from remotemedia.runtime.executors.stacks import Stacks
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.memory import memory_error, size_text
-from remotemedia.runtime.processes.output import LastLines, OutputLog
+from remotemedia.runtime.processes.output import LastLines, OutputLog, node_logger
 
 if TYPE_CHECKING:
     from remotemedia.runtime.executors.template import Fork, Template
@@ -73,6 +73,7 @@ class NodeProcess(RunningNode):
             {os.fsencode(name): os.fsencode(value) for name, value in variables.items()},
             str(options.working_directory or Path.cwd()),
             self._launch.endpoint.root,
+            node_logger(self._id).getEffectiveLevel(),
             options.cpu_affinity,
             options.nice,
             options.max_memory,

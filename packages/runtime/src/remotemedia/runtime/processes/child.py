@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from remotemedia.runtime.processes.control import ControlLine
 from remotemedia.runtime.processes.host import NodeHost
+from remotemedia.runtime.processes.log_lines import log_to_parent
 from remotemedia.runtime.processes.memory import MemoryLimit
 from remotemedia.runtime.processes.messages import STACK_SIGNAL
 
@@ -50,6 +51,7 @@ def run_node(request: SpawnRequest, control: int, stacks: int) -> NoReturn:
     """
     _prctl(_PR_SET_NAME, request.name.encode())
     _write_lines_at_once()
+    log_to_parent(request.log_level)
     faulthandler.enable()
     faulthandler.register(STACK_SIGNAL, stacks, all_threads=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the application's to handle

@@ -222,6 +222,7 @@ class SpawnRequest(msgspec.Struct):
         environment: All of its environment.
         directory: The working directory.
         root: The runtime's directory.
+        log_level: What the application takes of the node's own logging.
         cores: The cores that it may use; empty for those of the template.
         nice: Its niceness; the template's if None.
         max_memory: Bytes of private memory that it may have; None for no limit.
@@ -232,6 +233,7 @@ class SpawnRequest(msgspec.Struct):
     environment: dict[bytes, bytes]
     directory: str
     root: str
+    log_level: int
     cores: tuple[int, ...] = ()
     nice: int | None = None
     max_memory: int | None = None

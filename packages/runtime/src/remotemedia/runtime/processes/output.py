@@ -11,12 +11,13 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from remotemedia.runtime.processes.log_lines import unmarked
 from remotemedia.runtime.processes.memory import lacks_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["LastLines", "OutputLog"]
+__all__ = ["LastLines", "OutputLog", "node_logger"]
 
 # In bytes; a longer line comes in pieces.
 _LINE_AT_MOST = 8192
@@ -26,6 +27,11 @@ _LINES_AT_ONCE = 50
 _READ_AT_ONCE, _READS_AT_MOST = 1 << 16, 16
 # What could steer a terminal, or pretend to be a line of its own.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def node_logger(node_id: str) -> logging.Logger:
+    """Return what takes all that a node writes and logs."""
+    return logging.getLogger(f"remotemedia.node.{node_id}")
 
 
 class LastLines:
@@ -60,7 +66,7 @@ class OutputLog(asyncio.Protocol):
     Args:
         session_id: Goes with each record as `session`.
         node_id: Goes with each record as `node`.
-        level: Of the records.
+        level: Of the records, unless a line brings its own.
         kept: Where the last lines are kept; the pipes of a node share it.
 
     Attributes:
@@ -68,11 +74,11 @@ class OutputLog(asyncio.Protocol):
     """
 
     def __init__(self, session_id: str, node_id: str, level: int, kept: LastLines) -> None:
-        self._logger = logging.getLogger(f"remotemedia.node.{node_id}")
+        self._logger = node_logger(node_id)
         self._extra = {"session": session_id, "node": node_id}
         self._level, self._kept = level, kept
         self._rest = b""
-        self._lines: deque[str] = deque()
+        self._lines: deque[tuple[int, str]] = deque()
         self._is_paused = self._is_lost = False
         self._transport: asyncio.ReadTransport
         self._loop = asyncio.get_running_loop()
@@ -123,19 +129,19 @@ class OutputLog(asyncio.Protocol):
         self._rest = whole[end:]
         if len(self._rest) > _LINE_AT_MOST:
             *pieces, self._rest = _pieces(self._rest)
-            lines += map(_text, pieces)
+            lines += [(None, _text(piece)) for piece in pieces]
         if lines:
-            self._kept.add(lines)
-            self._lines.extend(lines)
+            self._kept.add([text for _, text in lines])
+            leveled = ((self._level if level is None else level, text) for level, text in lines)
+            self._lines.extend(line for line in leveled if self._logger.isEnabledFor(line[0]))
 
     def _log(self) -> None:
         """Log some lines; the others follow when as much time has passed."""
         began = time.monotonic()
-        if not self._logger.isEnabledFor(self._level):
-            self._lines.clear()
         try:
             for _ in range(min(len(self._lines), _LINES_AT_ONCE)):
-                self._logger.log(self._level, "%s", self._lines.popleft(), extra=self._extra)
+                level, text = self._lines.popleft()
+                self._logger.log(level, "%s", text, extra=self._extra)
         finally:  # what a filter of the application raises must not end this
             self._go_on(time.monotonic() - began)
 
@@ -154,12 +160,17 @@ class OutputLog(asyncio.Protocol):
             self.closed.set_result(None)
 
 
-def _lines(data: bytes) -> Iterator[str]:
-    """Yield the lines of data that ends with one; what a carriage return overwrites is one too."""
+def _lines(data: bytes) -> Iterator[tuple[int | None, str]]:
+    """Yield the lines of data that ends with one, with the level of each that brings its own.
+
+    What a carriage return overwrites is a line too.
+    """
     *lines, last = data.replace(b"\r\n", b"\n").split(b"\n")
     for line in (*lines, last) if last else lines:
         for part in filter(None, line.split(b"\r")) if b"\r" in line else (line,):
-            yield from map(_text, _pieces(part))
+            level, text = unmarked(part)
+            for piece in _pieces(text):
+                yield level, _text(piece)
 
 
 def _pieces(line: bytes) -> Iterator[bytes]:
