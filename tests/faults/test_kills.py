@@ -1,6 +1,6 @@
 """Many kills at random moments of a session's life: each is reported, and none leaves anything.
 
-`pytest tests/faults --kills 100` makes it a hundred; without it there are a few of each kind.
+`tox run -e faults` makes it a hundred, by `--kills 100`; without that there are a few of each kind.
 """
 
 from __future__ import annotations
@@ -53,8 +53,12 @@ class Kill:
         self.session = Session("killed", pipeline, runtime=runtime)
         self.victim, self._pick, self._reached = victim, pick, reached
         self.crashes: list[ProcessCrashError] = []
-        self.session.on_process_crash(self.crashes.append)
-        self.killed_at = 0.0
+        self.session.on_process_crash(self._hear)
+        self.killed_at = self.told_at = 0.0
+
+    def _hear(self, crash: ProcessCrashError) -> None:
+        self.told_at = time.monotonic()
+        self.crashes.append(crash)
 
     async def strike(self, within: float = 0.0) -> None:
         """Kill, once the victim has a process, and after at most this many seconds more."""
@@ -184,6 +188,7 @@ async def test_kills_at_random_moments(
             await kill.session.cleanup()
         reports = [(crash.node_id, crash.exit_code) for crash in kill.crashes]
         assert reports == [(victim, 137)], what
+        measured(f"random kill, {moment}", kill.told_at - kill.killed_at)
         assert not any(pid and psutil.pid_exists(pid) for pid in pids), what
         del kill
         assert not await left_after_a_while(machine, before), what

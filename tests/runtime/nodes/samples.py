@@ -649,3 +649,12 @@ class Rambler(MultiprocessNode):
         while not self.stopping and not self.waiting("enough"):
             time.sleep(0.001)  # at work
         return RuntimeData.text(f"{data.payload}: {self.waiting('enough')}, {self.waiting('text')}")
+
+
+class HasModule(MultiprocessNode):
+    """Passes the name of a module on, if this process has imported it."""
+
+    def process(self, data: RuntimeData) -> RuntimeData:
+        if data.payload not in sys.modules:
+            raise LookupError(data.payload)
+        return data

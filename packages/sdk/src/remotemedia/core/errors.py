@@ -314,14 +314,14 @@ class ProcessSpawnError(RemoteMediaError):
     """A node's process could not be started.
 
     Attributes:
-        node_id: The node.
+        node_id: The node; empty where it is what all of them need.
         reason: Why, and what to do.
     """
 
     def __init__(self, node_id: str, reason: str) -> None:
         self.node_id: str = node_id
         self.reason: str = reason
-        super().__init__(f"{reason} (node {node_id!r})")
+        super().__init__(f"{reason} (node {node_id!r})" if node_id else reason)
 
 
 class NodeEnvironmentError(RemoteMediaError):
