@@ -87,7 +87,12 @@ CONFIG: dict[str, Any] = {
 
 
 def make_checkpoint(
-    folder: Path, *, words: float = 12, sound: float = 8, text_end: int = TEXT_END
+    folder: Path,
+    *,
+    words: float = 12,
+    sound: float = 8,
+    text_end: int = TEXT_END,
+    codec: Path | None = None,
 ) -> None:
     """Write a checkpoint.
 
@@ -97,6 +102,7 @@ def make_checkpoint(
         sound: Mean number of frames before the end of the audio.
         text_end: The token that ends the text: `IM_END` for a model that transcribes,
             `AUDIO_START` for one that reads aloud.
+        codec: A file of the codec's weights that is there already.
     """
     import torch
     from liquid_audio.model.lfm2_audio import LFM2AudioModel
@@ -112,8 +118,14 @@ def make_checkpoint(
         _tune(model, words, sound, text_end)
     state = {name: value.contiguous().clone() for name, value in model.state_dict().items()}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-    codec = {name: value.clone() for name, value in get_mimi(None).state_dict().items()}
-    save_file(codec, folder / CODEC)
+    if codec is not None:
+        (folder / CODEC).hardlink_to(codec)
+    else:
+        state = {name: value.clone() for name, value in get_mimi(None).state_dict().items()}
+        for name, value in state.items():
+            if name.endswith("embedding_sum"):  # which would be silence
+                value.normal_()
+        save_file(state, folder / CODEC)
 
 
 def _config() -> Any:

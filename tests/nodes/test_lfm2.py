@@ -185,6 +185,14 @@ def test_audio_of_any_format_becomes_mono_float32(samples: Any) -> None:
     assert heard == pytest.approx(np.full(1600, 0.5))
 
 
+@pytest.mark.parametrize("rate", [8_000, 44_101, 96_000])
+def test_any_sample_rate_becomes_16_khz(rate: int) -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32)
+    heard = mono(RuntimeData.audio(tone, rate), 60)
+    assert len(heard) == 16_000
+    assert int(np.argmax(np.abs(np.fft.rfft(heard)))) == 440
+
+
 def test_a_recording_is_a_copy_without_what_is_no_number() -> None:
     samples = np.full(1600, np.nan, np.float32)
     heard = mono(RuntimeData.audio(samples, 16_000), 60)

@@ -7,6 +7,7 @@ process of the node, when it initializes.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import platform
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import ConfigError
 from remotemedia.nodes.lfm2.checkpoint import find_checkpoint, weight_names
+from remotemedia.nodes.lfm2.recording import SAMPLE_RATE as HEARD_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -60,7 +62,12 @@ class Engine:
         self, config: Lfm2AudioConfig, where: str, report: Callable[[float, str], None]
     ) -> None:
         self._config = config
-        report(0.02, "importing liquid-audio")
+        if importlib.util.find_spec("liquid_audio") is None:
+            raise _missing_engine(where, ModuleNotFoundError("it is not installed"))
+        # Before the import, which takes long: what is wrong with the weights is told at once.
+        report(0.02, f"finding the weights of {config.model}")
+        folder = find_checkpoint(config.model, _downloader(report), where)
+        report(0.1, "importing liquid-audio")
         # The codec would have one small function compiled: tens of seconds for microseconds.
         os.environ.setdefault("NO_TORCH_COMPILE", "1")
         try:
@@ -74,8 +81,6 @@ class Engine:
         torch.set_num_threads(config.cpu_threads or len(os.sched_getaffinity(0)))
         self.device = self._find_device(where)
         self.dtype = self._find_dtype()
-        report(0.3, f"finding the weights of {config.model}")
-        folder = find_checkpoint(config.model, _downloader(report), where)
         report(0.4, f"loading {config.model} on {self.device}")
         with self._loading(folder, where):
             self._load(folder, where, report)
@@ -186,10 +191,10 @@ class Engine:
         chat.end_turn()
         return chat
 
-    def hear(self, chat: Any, samples: NDArray[np.float32], sample_rate: int) -> None:  # noqa: ANN401
-        """Add a recording to a conversation: mono float32, shape `(frames,)`."""
+    def hear(self, chat: Any, samples: NDArray[np.float32]) -> None:  # noqa: ANN401
+        """Add a recording to a conversation: mono float32 at 16 kHz, shape `(frames,)`."""
         with self._torch.no_grad():
-            chat.add_audio(self._torch.from_numpy(samples)[None, :], sample_rate)
+            chat.add_audio(self._torch.from_numpy(samples)[None, :], HEARD_RATE)
 
     def generate(self, chat: Any, most: int) -> Generator[Any, None, None]:  # noqa: ANN401
         """Yield the tokens that the model answers with: one number each, or eight of a sound."""
@@ -260,7 +265,7 @@ def _downloader(report: Callable[[float, str], None]) -> Callable[[str], str]:
     def download(hub_id: str) -> str:
         from huggingface_hub import snapshot_download
 
-        report(0.32, f"downloading {hub_id}, unless it is there")
+        report(0.05, f"downloading {hub_id}, unless it is there")
         return str(snapshot_download(hub_id))
 
     return download

@@ -110,7 +110,7 @@ class Lfm2AudioNode(MultiprocessNode):
         chat = copy.copy(self._chat)
         chat.new_turn("user")
         if data.type is DataType.AUDIO:
-            engine.hear(chat, mono(data, config.max_turn_secs), data.metadata.sample_rate)
+            engine.hear(chat, mono(data, config.max_turn_secs))
         elif data.payload.strip():
             # What somebody says must not end their turn and begin another one.
             chat.add_text(data.payload.replace("<|", "< |"))

@@ -1,10 +1,11 @@
-"""Recordings: audio of any format as the turn of a conversation, mono float32."""
+"""Recordings: audio of any format as the turn of a conversation, mono float32 at 16 kHz."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soxr
 
 from remotemedia.core.errors import DataError
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
     from remotemedia.core.data import AudioMetadata, RuntimeData
 
-__all__ = ["AT_LEAST_SECS", "mono"]
+__all__ = ["SAMPLE_RATE", "mono"]
 
+#: What the model hears, in Hz.
+SAMPLE_RATE = 16_000
 #: The encoder needs nine frames of 10 ms.
 AT_LEAST_SECS = 0.1
 #: Float samples beyond this are integers that were not scaled: gibberish would be heard.
@@ -24,7 +27,7 @@ _INTEGERS = {"i16": (0.0, 2.0**15), "i32": (0.0, 2.0**31), "u8": (128.0, 128.0)}
 
 
 def mono(data: RuntimeData, max_secs: float) -> NDArray[np.float32]:
-    """Return the samples of a turn, shape `(frames,)`: a copy, never a view of the message.
+    """Return the samples of a turn at 16 kHz, shape `(frames,)`: a copy, no view of the message.
 
     Args:
         data: Audio of any sample rate, channel count and format.
@@ -48,9 +51,18 @@ def mono(data: RuntimeData, max_secs: float) -> NDArray[np.float32]:
             "hold all of what was said; to listen to a stream, put a node before this one that "
             "finds what is said in it (whisper does, and gives text)"
         )
+    heard = _mixed(samples, meta.format)
+    if meta.sample_rate == SAMPLE_RATE:
+        return heard
+    resampled: NDArray[np.float32] = soxr.resample(heard, meta.sample_rate, SAMPLE_RATE)
+    return resampled
+
+
+def _mixed(samples: NDArray[Any], fmt: str) -> NDArray[np.float32]:
+    """Return a mono float32 copy of samples; values that are no numbers become silence."""
     mixed = samples.mean(axis=1, dtype=np.float64) if samples.ndim == 2 else samples
-    if meta.format in _INTEGERS:
-        zero, scale = _INTEGERS[meta.format]
+    if fmt in _INTEGERS:
+        zero, scale = _INTEGERS[fmt]
         return ((mixed.astype(np.float64) - zero) / scale).astype(np.float32)
     heard = mixed.astype(np.float32)
     if not np.isfinite(heard).all():
@@ -58,7 +70,7 @@ def mono(data: RuntimeData, max_secs: float) -> NDArray[np.float32]:
     peak = float(np.abs(heard).max(initial=0.0))
     if peak > IMPOSSIBLE_PEAK:
         raise DataError(
-            f"{meta.format} audio lies between -1 and 1, but a sample is {peak:g}; send integers "
+            f"{fmt} audio lies between -1 and 1, but a sample is {peak:g}; send integers "
             "as int16, or divide them by 32768"
         )
     return heard
