@@ -88,7 +88,7 @@ class Writer:
                 f"no {size} bytes more",
                 link.policy,
                 "the size of /dev/shm",
-                f"shared memory is exhausted: {error.strerror}",
+                "shared memory is exhausted",
             ) from error
         while samples:
             self._send_filler(samples.pop(), len(samples))

@@ -1,0 +1,52 @@
+"""A machine whose shared memory is exhausted: an error before the session is ready, no SIGBUS."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# A small /dev/shm of its own, in a namespace that ends with the process.
+_MOUNT = 'mount -t tmpfs -o size=16m tmpfs /dev/shm && exec "$@"'
+_UNSHARE = ["unshare", "--map-root-user", "--mount", "sh", "-c", _MOUNT, "sh"]
+
+_APPLICATION = """
+import asyncio
+from remotemedia.core.errors import NodeError
+from remotemedia.runtime import Pipeline, Session
+
+async def main():
+    pipeline = Pipeline()
+    for node in "ab":
+        pipeline.add_node("remotemedia.runtime.bench.nodes:Pass", node)
+    pipeline.connect("a", "output", "b", "input", message_bytes=10_000_000)
+    try:
+        async with Session("s", pipeline):
+            print("it has started")
+    except NodeError as error:
+        print(error.remote_type, error.remote_message)
+
+asyncio.run(main())
+"""
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*_UNSHARE, *command], capture_output=True, encoding="utf-8", timeout=30, check=False
+    )
+
+
+@pytest.mark.timeout(60)
+def test_memory_that_can_not_be_prepared_is_an_error_that_names_channel_and_size() -> None:
+    try:
+        may_mount = run("true").returncode == 0
+    except FileNotFoundError:
+        may_mount = False
+    if not may_mount:
+        pytest.skip("this user may not mount a small /dev/shm in a namespace of its own")
+    done = run(sys.executable, "-c", _APPLICATION)
+    assert done.stdout.startswith("ChannelFullError"), done.stderr
+    assert "shared memory is exhausted" in done.stdout
+    assert "'a_to_b' holds no 10000512 bytes more" in done.stdout
+    assert "the size of /dev/shm" in done.stdout
