@@ -13,7 +13,7 @@ from remotemedia.runtime.channels.plan import MAX_CAPACITY, POLICIES, Policy
 from remotemedia.runtime.cycles import cycles, reachability
 from remotemedia.runtime.environments.locating import Locator
 from remotemedia.runtime.environments.placement import EnvironmentsNeeded
-from remotemedia.runtime.environments.request import InvalidRequest
+from remotemedia.runtime.environments.request import InvalidRequest, of_everyone
 from remotemedia.runtime.node_options import check_options
 from remotemedia.runtime.nodetypes import UnknownNodeType
 
@@ -156,7 +156,9 @@ class _Resolver:
         self.problems: list[str] = []
         self.types: dict[str, NodeType] = {}
         self.paths = [*map(Path, config.extra_paths), *pipeline.extra_paths]
-        self.locator = Locator(catalog, self.paths, pipeline.directory, placements)
+        self.locator = Locator(
+            catalog, self.paths, pipeline.directory, placements, of_everyone(config)
+        )
 
     def problem(self, place: tuple[str, ...], text: str) -> None:
         places = self.pipeline.places

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from remotemedia.core.errors import PluginError
-    from remotemedia.runtime.nodetypes import NodeType
+    from remotemedia.runtime.environments.answers import BrokenPlugin
     from remotemedia.runtime.reference.checkup import Finding
+    from remotemedia.runtime.reference.inventory import Entry, Inventory
 
 __all__ = ["doctor"]
 
@@ -53,6 +54,7 @@ def doctor(
 ) -> None:
     """Load each TYPE (all by default) in a process of its own, at most two at a time.
 
+    Those that ask for an environment of their own are loaded there; it is made if it is not there.
     One that crashes, hangs or raises is told with its reason, and the others go on. Without TYPE,
     plugins that can't be used are told too.
 
@@ -63,10 +65,10 @@ def doctor(
     from remotemedia.runtime.nodetypes import UnknownNodeType
 
     inventory = inventory_of(extra_paths)
-    problems: list[PluginError | str]
+    problems: list[PluginError | BrokenPlugin | str]
     problems = [] if types else [*inventory.catalog.problems, *inventory.problems]
     try:
-        chosen = [inventory.find(name) for name in types] if types else inventory.nodes
+        chosen = [inventory.find(name) for name in types] if types else inventory.entries
     except UnknownNodeType as error:
         click.echo(f"error: {error}", err=True)
         context.exit(2)
@@ -77,7 +79,7 @@ def doctor(
             print_json(events.problem_event(problem))
         else:
             click.echo(f"broken  {problem}")
-    findings = _examine(chosen, initialize=initialize, timeout=timeout, as_json=as_json)
+    findings = _examine(inventory, chosen, initialize=initialize, timeout=timeout, as_json=as_json)
     failed = sum(1 for finding in findings if finding.problem)
     ok = len(findings) - failed
     if as_json:
@@ -89,16 +91,21 @@ def doctor(
 
 
 def _examine(
-    nodes: Sequence[NodeType], *, initialize: bool, timeout: float, as_json: bool
+    inventory: Inventory,
+    entries: Sequence[Entry],
+    *,
+    initialize: bool,
+    timeout: float,
+    as_json: bool,
 ) -> list[Finding]:
     """Look at each node; what is found is printed as it comes."""
     import anyio
 
     from remotemedia.runtime.cli.node_events import checkup_event
     from remotemedia.runtime.cli.nodes import print_json
-    from remotemedia.runtime.reference.checkup import check_up
+    from remotemedia.runtime.reference.checkup import Checkup
 
-    width = max((len(node.spec.name) for node in nodes), default=0)
+    width = max((len(entry.type.spec.name) for entry in entries), default=0)
     findings: list[Finding] = []
 
     def tell(finding: Finding) -> None:
@@ -107,6 +114,18 @@ def _examine(
             print_json(checkup_event(finding))
         else:
             _tell(finding, width)
+
+    def making(name: str, message: str) -> None:
+        click.echo(f"        {name.ljust(width)}  {message}", err=True)
+
+    checkup = Checkup(
+        inventory.store,
+        inventory.policy,
+        tell,
+        making,
+        initialize=initialize,
+        limit_secs=timeout,
+    )
 
     async def listen(scope: anyio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -118,7 +137,7 @@ def _examine(
     async def both() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(listen, group.cancel_scope)
-            await check_up(nodes, tell, initialize=initialize, limit_secs=timeout)
+            await checkup.look_at(entries)
             group.cancel_scope.cancel()
 
     stopped: list[int] = []

@@ -8,6 +8,8 @@ from remotemedia.runtime.cli.events import Event
 
 if TYPE_CHECKING:
     from remotemedia.core.errors import PluginError
+    from remotemedia.runtime.environments.answers import BrokenPlugin
+    from remotemedia.runtime.environments.request import ExistingEnvironment, MadeEnvironment
     from remotemedia.runtime.plugins.catalog import BlockedPlugin
     from remotemedia.runtime.reference.checkup import Finding
     from remotemedia.runtime.reference.description import NodeDescription
@@ -38,6 +40,7 @@ class NodeEvent(Event, frozen=True, tag="node"):
         distribution: The distribution that it comes from; null for a local class.
         version: The distribution's version.
         source: The file of a local class.
+        environment: What its nodes run in; null for the application's own environment.
     """
 
     type: str
@@ -48,6 +51,7 @@ class NodeEvent(Event, frozen=True, tag="node"):
     distribution: str | None
     version: str | None
     source: str | None
+    environment: str | None
 
 
 class ProblemEvent(Event, frozen=True, tag="problem"):
@@ -113,7 +117,9 @@ class CheckupSummary(Event, frozen=True, tag="summary"):
     problems: int
 
 
-def node_event(node: NodeDescription) -> NodeEvent:
+def node_event(
+    node: NodeDescription, environment: ExistingEnvironment | MadeEnvironment | None
+) -> NodeEvent:
     """Return the event of a node type."""
     return NodeEvent(
         node.type,
@@ -124,13 +130,14 @@ def node_event(node: NodeDescription) -> NodeEvent:
         node.distribution,
         node.version,
         node.source,
+        None if environment is None else str(environment),
     )
 
 
-def problem_event(problem: PluginError | str) -> ProblemEvent:
+def problem_event(problem: PluginError | BrokenPlugin | str) -> ProblemEvent:
     """Return the event of a plugin that is broken, or of a file that is."""
     if isinstance(problem, str):
-        return ProblemEvent(None, None, None, problem, "mend the file")
+        return ProblemEvent(None, None, None, problem, "mend what it names")
     version = problem.version or None
     return ProblemEvent(
         problem.plugin, problem.distribution, version, problem.reason, problem.advice

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import msgspec
 
     from remotemedia.core.errors import PluginError
+    from remotemedia.runtime.environments.answers import BrokenPlugin
+    from remotemedia.runtime.environments.request import ExistingEnvironment, MadeEnvironment
     from remotemedia.runtime.reference.description import NodeDescription, PortDescription
     from remotemedia.runtime.reference.inventory import Inventory
 
@@ -55,14 +57,16 @@ def list_(*, extra_paths: tuple[Path, ...], as_json: bool) -> None:
     """
     inventory = inventory_of(extra_paths)
     from remotemedia.runtime.cli import node_events as events
-    from remotemedia.runtime.reference.description import describe
 
-    found = [describe(node, inventory.catalog) for node in inventory.nodes]
-    problems: list[PluginError | str] = [*inventory.catalog.problems, *inventory.problems]
+    found = [(inventory.describe(entry), entry.environment) for entry in inventory.entries]
+    problems: list[PluginError | BrokenPlugin | str] = [
+        *inventory.catalog.problems,
+        *inventory.problems,
+    ]
     blocked = inventory.catalog.blocked
     if as_json:
-        for node in found:
-            print_json(events.node_event(node))
+        for node, environment in found:
+            print_json(events.node_event(node, environment))
         for problem in problems:
             print_json(events.problem_event(problem))
         for plugin in blocked:
@@ -71,8 +75,13 @@ def list_(*, extra_paths: tuple[Path, ...], as_json: bool) -> None:
         return
     for line in columns(
         [
-            (node.type, _ports(node.inputs, node.outputs), _origin(node), node.summary)
-            for node in found
+            (
+                node.type,
+                _ports(node.inputs, node.outputs),
+                _origin(node),
+                node.summary + (f" [in {environment}]" if environment else ""),
+            )
+            for node, environment in found
         ]
     ):
         click.echo(line)
@@ -107,10 +116,10 @@ def show(
     """
     inventory = inventory_of(extra_paths)
     from remotemedia.runtime.nodetypes import UnknownNodeType
-    from remotemedia.runtime.reference.description import describe
 
     try:
-        node = describe(inventory.find(type_name), inventory.catalog)
+        entry = inventory.find(type_name)
+        node = inventory.describe(entry)
     except UnknownNodeType as error:
         click.echo(f"error: {error}", err=True)
         context.exit(2)
@@ -119,7 +128,7 @@ def show(
     elif toml:
         click.echo(node.snippet, nl=False)
     else:
-        click.echo("\n".join(_page(node)))
+        click.echo("\n".join(_page(node, entry.environment)))
 
 
 @nodes.command(short_help="A JSON Schema of pipeline files, for editors.")
@@ -177,10 +186,14 @@ def _origin(node: NodeDescription) -> str:
     return f"{node.distribution} {node.version}" if node.distribution else node.source or ""
 
 
-def _page(node: NodeDescription) -> list[str]:
+def _page(
+    node: NodeDescription, environment: ExistingEnvironment | MadeEnvironment | None
+) -> list[str]:
     """Return the lines that describe a node type."""
     where = f"plugin {node.plugin!r} of {_origin(node)}" if node.plugin else node.source or "here"
     lines = [f"{node.type}: {node.summary}", f"{node.target}, from {where}"]
+    if environment is not None:
+        lines.append(f"its nodes run in {environment}")
     for title, ports in (("inputs", node.inputs), ("outputs", node.outputs)):
         lines += ["", f"{title}:" if ports else f"{title}: none"]
         rows = [

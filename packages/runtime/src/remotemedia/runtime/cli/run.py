@@ -165,7 +165,7 @@ class _Run:
         from remotemedia.runtime.reference.inventory import take_inventory
         from remotemedia.runtime.source_files import source_files
 
-        inventory = take_inventory()
+        inventory = take_inventory(elsewhere=False)
         try:
             pipeline, _ = read_draft(self._file)
         except RemoteMediaError:  # told by the run itself

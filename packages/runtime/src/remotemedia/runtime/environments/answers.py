@@ -9,6 +9,7 @@ import msgspec
 from remotemedia.core.errors import PluginError
 from remotemedia.core.ports import Port
 from remotemedia.runtime.plugins import PluginPolicy
+from remotemedia.runtime.reference.description import NodeDescription
 
 __all__ = [
     "Answer",
@@ -83,8 +84,7 @@ class FoundType(msgspec.Struct, frozen=True):
         api_version: The SDK API that it was written for.
         distribution: Name and version of its distribution; empty for a source file.
         config_target: Its config struct, as `"module:Class"`; empty where it declares none.
-        config_schema: JSON Schema of its config, defaults and documentation included; None where
-            it declares none.
+        described: All that there is to tell of it.
     """
 
     name: str
@@ -95,7 +95,7 @@ class FoundType(msgspec.Struct, frozen=True):
     api_version: int
     distribution: str
     config_target: str
-    config_schema: dict[str, Any] | None
+    described: NodeDescription
 
 
 class NodeAnswer(msgspec.Struct, frozen=True):

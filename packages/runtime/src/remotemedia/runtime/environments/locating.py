@@ -54,6 +54,7 @@ class Locator:
         paths: Where else types may be defined.
         directory: Where the path of a file begins.
         placements: Where the nodes run that ask for an environment, as far as that is known.
+        everyones: The environment of nodes that ask for none, where it is not the application's.
 
     Attributes:
         wishes: What those ask for that have no placement.
@@ -65,8 +66,10 @@ class Locator:
         paths: Sequence[Path],
         directory: Path,
         placements: Mapping[str, Placement],
+        everyones: ExistingEnvironment | None = None,
     ) -> None:
         self._catalog, self._paths, self._placements = catalog, paths, placements
+        self._everyones = everyones
         self._directory = directory
         self.wishes: dict[str, Wish] = {}
 
@@ -91,6 +94,8 @@ class Locator:
         except UnknownNodeType as error:
             unknown = error
         request = self._request(options, known) if able else None
+        if request is None and unknown is not None and able:
+            request = self._everyones  # what is not installed here may be there
         if request is None:
             if unknown is not None:
                 raise unknown

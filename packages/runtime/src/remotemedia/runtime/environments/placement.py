@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,11 +21,11 @@ from remotemedia.runtime.nodetypes import NodeType
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from remotemedia.runtime.environments.answers import Answer, NodeAnswer, NodeQuestion
+    from remotemedia.runtime.environments.answers import Answer, FoundType, NodeAnswer, NodeQuestion
     from remotemedia.runtime.environments.store import Store
     from remotemedia.runtime.plugins import PluginPolicy
 
-__all__ = ["EnvironmentsNeeded", "Placement", "Places", "Wish", "type_of"]
+__all__ = ["EnvironmentsNeeded", "Placement", "Places", "Wish", "installed_type", "type_of"]
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,14 @@ def type_of(answer: NodeAnswer) -> NodeType:
     Raises:
         LookupError: It is not there.
     """
-    found = answer.type
-    if found is None:
+    if answer.type is None:
         raise LookupError(answer.problem)
+    found = installed_type(answer.type)
+    return replace(found, source=answer.source, paths=answer.paths)
+
+
+def installed_type(found: FoundType) -> NodeType:
+    """Return the node type that a package of an environment has, as it was described there."""
     spec = NodeSpec(
         name=found.name,
         target=found.target,
@@ -83,7 +88,7 @@ def type_of(answer: NodeAnswer) -> NodeType:
         summary=found.summary,
         api_version=found.api_version,
     )
-    return NodeType(spec, answer.source, answer.paths, config_name=found.config_target)
+    return NodeType(spec, config_name=found.config_target)
 
 
 class Places:

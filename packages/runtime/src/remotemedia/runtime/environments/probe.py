@@ -23,12 +23,12 @@ from remotemedia.runtime.environments.answers import (
     NodeQuestion,
     Questions,
 )
-from remotemedia.runtime.nodetypes import UnknownNodeType, resolve_type
+from remotemedia.runtime.nodetypes import NodeType, UnknownNodeType, resolve_type
 from remotemedia.runtime.plugins import discover
 from remotemedia.runtime.processes.messages import Versions
+from remotemedia.runtime.reference.description import describe
 
 if TYPE_CHECKING:
-    from remotemedia.core.plugin import NodeSpec
     from remotemedia.runtime.plugins import Catalog
 
 __all__ = ["main"]
@@ -41,8 +41,11 @@ def _greeting() -> Greeting:
     )
 
 
-def _describe(spec: NodeSpec, distribution: str) -> FoundType:
+def _describe(found: NodeType, catalog: Catalog) -> FoundType:
+    spec = found.spec
     struct = spec.config
+    installed = catalog.nodes.get(spec.name)
+    from_package = installed is not None and installed.spec is spec
     return FoundType(
         name=spec.name,
         target=spec.target,
@@ -50,9 +53,9 @@ def _describe(spec: NodeSpec, distribution: str) -> FoundType:
         outputs=tuple(spec.outputs),
         summary=spec.summary,
         api_version=spec.api_version,
-        distribution=distribution,
+        distribution=installed.plugin.origin if installed and from_package else "",
         config_target="" if struct is None else f"{struct.__module__}:{struct.__qualname__}",
-        config_schema=None if struct is None else msgspec.json.schema(struct),
+        described=describe(found, catalog),
     )
 
 
@@ -62,12 +65,10 @@ def _answer(question: NodeQuestion, catalog: Catalog) -> NodeAnswer:
         found = resolve_type(question.type, catalog, paths, Path(question.directory))
     except UnknownNodeType as error:
         return NodeAnswer(question.node_id, problem=str(error))
-    installed = catalog.nodes.get(found.spec.name)
-    from_here = installed is not None and installed.spec is found.spec
     plain, mistakes = check_config(question.config, found.spec.config)
     return NodeAnswer(
         question.node_id,
-        _describe(found.spec, installed.plugin.origin if installed and from_here else ""),
+        _describe(found, catalog),
         found.source,
         found.paths,
         plain,
@@ -86,7 +87,7 @@ def main() -> int:
         out.flush()
         catalog = discover(policy=questions.policy)
         answer = Answer(
-            tuple(_describe(node.spec, node.plugin.origin) for node in catalog.nodes.values()),
+            tuple(_describe(NodeType(node.spec), catalog) for node in catalog.nodes.values()),
             tuple(
                 BrokenPlugin(p.plugin, p.distribution, p.reason, p.version, p.advice)
                 for p in catalog.problems

@@ -25,11 +25,20 @@ from remotemedia.runtime.environments.requirements import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["MATCHING", "ExistingEnvironment", "InvalidRequest", "MadeEnvironment", "requested"]
+    from remotemedia.runtime.config import MultiprocessConfig
+
+__all__ = [
+    "MATCHING",
+    "ExistingEnvironment",
+    "InvalidRequest",
+    "MadeEnvironment",
+    "of_everyone",
+    "requested",
+]
 
 #: What every environment gets, whatever else is in it.
 MATCHING = ("remotemedia-sdk", "remotemedia-runtime")
-_FORMAT = 1  # of what is made: raised when environments of older runtimes must not be used
+_FORMAT = 2  # of what is made: raised when environments of older runtimes must not be used
 # Settings of uv that decide which versions are chosen.
 _CHOOSING = ("UV_CONSTRAINT", "UV_EXCLUDE_NEWER", "UV_OVERRIDE", "UV_PRERELEASE", "UV_RESOLUTION")
 
@@ -144,6 +153,15 @@ def requested(
         )
     packed = [name for name in (*MATCHING, distribution) if name and name not in names]
     return MadeEnvironment(python or own_version(), wanted, tuple(packed))
+
+
+def of_everyone(config: MultiprocessConfig) -> ExistingEnvironment | None:
+    """Return where nodes run that ask for nothing; None for the application's own environment."""
+    wanted = config.python_executable
+    if config.venv_path is not None:
+        wanted = Path(config.venv_path) / "bin" / "python"
+    found = None if wanted is None else shutil.which(os.fspath(wanted))
+    return None if found is None else _unless_own(found)
 
 
 def _unless_own(executable: str) -> ExistingEnvironment | None:

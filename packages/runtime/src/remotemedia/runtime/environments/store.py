@@ -133,6 +133,13 @@ class Store:
         if lock:
             self._lock_path(key).unlink()
 
+    def records(self) -> Iterator[tuple[str, Record]]:
+        """Return the name of each complete environment, and what it is."""
+        for key in self._keys():
+            record = self.record(key)
+            if record is not None:
+                yield key, record
+
     def kept(self) -> Iterator[Kept]:
         """Look at everything that is there, in the order of the names."""
         for key in self._keys():

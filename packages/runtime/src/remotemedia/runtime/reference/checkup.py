@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
+from remotemedia.runtime.environments.environment import Environment
+from remotemedia.runtime.environments.maker import CannotMake, provide
+from remotemedia.runtime.environments.request import ExistingEnvironment
 from remotemedia.runtime.processes.probe import Report, Request
 
 if TYPE_CHECKING:
@@ -19,9 +22,12 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteReceiveStream, Process
 
+    from remotemedia.runtime.environments.store import Store
     from remotemedia.runtime.nodetypes import NodeType
+    from remotemedia.runtime.plugins import PluginPolicy
+    from remotemedia.runtime.reference.inventory import Entry
 
-__all__ = ["Finding", "check_up"]
+__all__ = ["Checkup", "Finding"]
 
 _AT_ONCE = 2  # models are large, and importing one takes a core
 _LAST_LINES = 8
@@ -46,60 +52,98 @@ class Finding(msgspec.Struct, kw_only=True):
     output: list[str] = []
 
 
-async def check_up(
-    nodes: Sequence[NodeType],
-    found: Callable[[Finding], object],
-    *,
-    initialize: bool,
-    limit_secs: float,
-) -> None:
-    """Load nodes, at most two at a time.
+class Checkup:
+    """Loads node types, at most two at a time, each in the environment that its nodes run in.
 
     Args:
-        nodes: The node types.
-        found: Called with what comes of each, as it comes.
+        store: Where environments are kept, and made if they are not there yet.
+        policy: Which plugins may be used in them.
+        found: Called with what comes of each type, as it comes.
+        on_step: Called with a type and what is done, while an environment is made.
         initialize: Also initialize a node with the default config.
         limit_secs: Seconds for each.
     """
-    limiter = anyio.CapacityLimiter(_AT_ONCE)
 
-    async def one(node: NodeType) -> None:
-        async with limiter:
-            found(await _examine(node, initialize=initialize, limit_secs=limit_secs))
+    def __init__(
+        self,
+        store: Store,
+        policy: PluginPolicy,
+        found: Callable[[Finding], object],
+        on_step: Callable[[str, str], object],
+        *,
+        initialize: bool,
+        limit_secs: float,
+    ) -> None:
+        self._store, self._policy = store, policy
+        self._found, self._on_step = found, on_step
+        self._initialize, self._limit_secs = initialize, limit_secs
+        self._limiter = anyio.CapacityLimiter(_AT_ONCE)
 
-    async with anyio.create_task_group() as group:
-        for node in nodes:
-            group.start_soon(one, node)
+    async def look_at(self, entries: Sequence[Entry]) -> None:
+        """Load them all."""
+        async with anyio.create_task_group() as group:
+            for entry in entries:
+                group.start_soon(self._one, entry)
 
+    async def _one(self, entry: Entry) -> None:
+        name = entry.type.spec.name
+        async with self._limiter:
+            try:
+                environment = await self._environment(entry)
+            except CannotMake as error:
+                advice = "mend what it asks for; nodes of this type can't run"
+                self._found(Finding(type=name, problem=str(error), advice=advice))
+                return
+            try:
+                self._found(await self._examine(entry.type, environment))
+            finally:
+                if environment.lock is not None:
+                    environment.lock.close()
 
-async def _examine(node: NodeType, *, initialize: bool, limit_secs: float) -> Finding:
-    finding = Finding(type=node.spec.name)
-    spec = node.spec
-    request = Request(spec.target, node.source, node.script, spec.name, node.paths, initialize)
-    process = await anyio.open_process(
-        # Unbuffered: what it printed last is of interest most when it crashes.
-        [sys.executable, "-u", "-X", "faulthandler", "-m", _MODULE, str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    out, err = bytearray(), bytearray()
-    try:
-        with anyio.move_on_after(limit_secs) as scope:
-            await _talk(process, msgspec.json.encode(request), out, err)
-            await process.wait()
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # helpers that it has left, too
-            os.killpg(process.pid, signal.SIGKILL)
-        with anyio.CancelScope(shield=True):
-            await process.wait()
-            await process.aclose()
-    finding.output = err.decode("utf-8", "replace").splitlines()[-_LAST_LINES:]
-    with contextlib.suppress(msgspec.DecodeError):
-        finding.report = msgspec.json.decode(bytes(out), type=Report)
-    _judge(finding, process.returncode or 0, within=limit_secs if scope.cancelled_caught else None)
-    return finding
+    async def _environment(self, entry: Entry) -> Environment:
+        wanted = entry.environment
+        if wanted is None:
+            return Environment(sys.executable)
+        if isinstance(wanted, ExistingEnvironment):
+            return Environment(wanted.executable)
+
+        def step(_: float, message: str) -> None:
+            self._on_step(entry.type.spec.name, message)
+
+        return await provide(wanted, self._store, self._policy, step)
+
+    async def _examine(self, node: NodeType, environment: Environment) -> Finding:
+        spec = node.spec
+        finding = Finding(type=spec.name)
+        request = Request(
+            spec.target, node.source, node.script, spec.name, node.paths, self._initialize
+        )
+        process = await anyio.open_process(
+            # Unbuffered: what it printed last is of interest most when it crashes.
+            environment.command("-u", "-X", "faulthandler", "-m", _MODULE, str(os.getpid())),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=environment.variables(os.environ),
+        )
+        out, err = bytearray(), bytearray()
+        try:
+            with anyio.move_on_after(self._limit_secs) as scope:
+                await _talk(process, msgspec.json.encode(request), out, err)
+                await process.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # helpers that it has left, too
+                os.killpg(process.pid, signal.SIGKILL)
+            with anyio.CancelScope(shield=True):
+                await process.wait()
+                await process.aclose()
+        finding.output = err.decode("utf-8", "replace").splitlines()[-_LAST_LINES:]
+        with contextlib.suppress(msgspec.DecodeError):
+            finding.report = msgspec.json.decode(bytes(out), type=Report)
+        late = self._limit_secs if scope.cancelled_caught else None
+        _judge(finding, process.returncode or 0, within=late)
+        return finding
 
 
 async def _talk(process: Process, request: bytes, out: bytearray, err: bytearray) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from remotemedia.runtime.reference.config_schema import config_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from remotemedia.core.plugin import NodeSpec
     from remotemedia.runtime.reference.config_schema import ConfigField
 
-__all__ = ["snippet"]
+__all__ = ["snippet", "with_environment"]
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -28,6 +30,13 @@ def snippet(spec: NodeSpec, name: str = "") -> str:
     node_id = name or re.sub(r"[^A-Za-z0-9_-]+", "_", spec.name.rpartition(":")[2])[:64]
     lines = [f"[nodes.{node_id}]", f"type = {_toml(spec.name)}"]
     return "\n".join([*lines, *map(_setting, config_fields(spec))]) + "\n"
+
+
+def with_environment(piece: str, python: str, requirements: Sequence[str]) -> str:
+    """Return the TOML of a node that runs in an environment which is made for it."""
+    head, settings = piece.splitlines()[:2], piece.splitlines()[2:]
+    asked = [f"requirements = {_toml(list(requirements))}", f"python = {_toml(python)}"]
+    return "\n".join([*head, *asked, *settings]) + "\n"
 
 
 def _setting(field: ConfigField) -> str:
