@@ -6,6 +6,7 @@ import ctypes
 import gc
 import socket
 import struct
+import sys
 import time
 from pathlib import Path
 
@@ -63,8 +64,10 @@ class Speaks(MultiprocessNode):
         line = control_line()
         line.sendall(SPEECHES[speech])
         if speech in ("half a frame", "nothing"):
-            line.shutdown(socket.SHUT_WR)
-            ctypes.PyDLL(None).sleep(60)  # with the GIL: nothing else of it can run
+            libc = ctypes.PyDLL(None)  # which keeps the GIL: nothing else of the node can run
+            sys.setswitchinterval(60)
+            libc.shutdown(line.fileno(), socket.SHUT_WR)
+            libc.sleep(60)
         time.sleep(60)
 
 

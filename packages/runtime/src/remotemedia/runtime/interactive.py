@@ -14,6 +14,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from remotemedia.runtime.source_tree import parse
+
 __all__ = ["NoSource", "notebook_source"]
 
 
@@ -104,7 +106,7 @@ def _statements(cells: list[str]) -> list[_Statement]:
     found = []
     for cell in cells:
         try:
-            body = ast.parse(cell).body
+            body = parse(cell).body
         except (SyntaxError, ValueError):  # it was not run either
             continue
         for node in body:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.ports import Port
+from remotemedia.runtime.source_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ def classes_in(path: Path) -> list[NodeClass]:
         UnreadableSource: It can't be read, or is no Python.
     """
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
+        tree = parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError, OSError) as error:
         raise UnreadableSource(f"{path} can't be read: {error}") from error
     return [_class(statement) for statement in tree.body if isinstance(statement, ast.ClassDef)]
