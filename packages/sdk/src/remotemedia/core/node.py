@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -228,11 +229,16 @@ def make_node(
 def _shape_only(shape: Sequence[int], dtype: np.dtype[Any] | str) -> np.ndarray[Any, Any]:
     """Return an array that has a shape and a dtype and takes no memory for its elements."""
     try:
-        kind, dimensions = np.dtype(dtype), tuple(shape)
-        # np.broadcast_to does the same for six times the price.
-        array = np.ndarray(dimensions, kind, bytes(kind.itemsize), 0, (0,) * len(dimensions))
+        return _blank(tuple(shape), dtype)
     except (TypeError, ValueError) as error:
         raise DataError(f"impossible shape {shape!r:.80} or dtype {dtype!r}: {error}") from error
-    if array.shape != dimensions or min(dimensions, default=0) < 0:  # which np.ndarray takes
+
+
+@functools.lru_cache(maxsize=64)  # a stream's loans are all alike
+def _blank(shape: tuple[int, ...], dtype: np.dtype[Any] | str) -> np.ndarray[Any, Any]:
+    kind = np.dtype(dtype)
+    # np.broadcast_to does the same for six times the price.
+    array = np.ndarray(shape, kind, bytes(kind.itemsize), 0, (0,) * len(shape))
+    if array.shape != shape or min(shape, default=0) < 0:  # which np.ndarray takes
         raise DataError(f"impossible shape {shape!r:.80}: lengths must not be negative")
     return array

@@ -158,9 +158,10 @@ class Worker:
             if not data.session_id:
                 data.session_id = self._init.session_id
             result = self._node.process(data)
-            was_sent = self.outputs.send_now(result)
-            del data  # its memory goes back now, not when the answer has found room
-            if not was_sent:
+            # Its memory goes back now, not when the answer has found room; and before the answer
+            # leaves, so that whoever gets that finds the same memory, still in the caches.
+            del data
+            if not self.outputs.send_now(result):
                 await self.outputs.emit(result)
             self.outputs.check_loans()
         except (Exception, CancelledError) as error:  # nobody but the node itself cancels
