@@ -109,7 +109,7 @@ def _cut(file: Path) -> None:
         (lambda file: file.write_bytes(b"\x02\0\0\0\0\0\0\0[]"), "is no file of weights"),
         (
             lambda file: file.write_text(
-                "version https://git-lfs.github.com/spec/v1\noid sha256:0"
+                "version https://git-lfs.github.com/spec/v1\noid sha256:0", "utf-8"
             ),
             "is no file of weights",
         ),

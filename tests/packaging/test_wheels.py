@@ -62,7 +62,7 @@ DISTS = (
         "nodes-tts",
         "remotemedia/nodes/tts",
         {"remotemedia.nodes": {"tts": "remotemedia.nodes.tts.plugin"}},
-        frozenset({"kokoro", "piper"}),
+        frozenset({"kokoro", "piper", "vibevoice"}),
     ),
     Dist(
         "remotemedia-nodes-lfm2",
