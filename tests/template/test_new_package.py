@@ -1,0 +1,103 @@
+"""What `remotemedia new` writes, as it stands: rules, types, tests on each Python, and a pipeline.
+
+Our packages come from the built wheels; `tox -e template` runs this.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+pytestmark = [pytest.mark.template, pytest.mark.timeout(480)]  # twelve environments are made
+SHORTEST, LONGEST = "a", "acme-with-a-name-of-32-letters-x"
+
+
+def run(*command: object, cwd: Path, **environment: str) -> str:
+    """Run a command that has to succeed, without what our own tox tells its programs."""
+    outer = ("TOX_", "VIRTUAL_ENV", "PYTHONWARN")
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env={k: v for k, v in os.environ.items() if not k.startswith(outer)} | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def ours(program: str) -> Path:
+    """A program of this environment."""
+    return Path(sys.executable).parent / program
+
+
+@pytest.fixture
+def constraints() -> str:
+    """What binds the names of our packages to the built wheels."""
+    return str(Path(os.environ["REMOTEMEDIA_WHEELS"]) / "constraints.txt")
+
+
+@pytest.mark.parametrize("name", [SHORTEST, LONGEST])
+def test_whatever_its_name_it_keeps_its_rules(name: str, tmp_path: Path) -> None:
+    run(ours("remotemedia"), "new", name, cwd=tmp_path)
+    run(ours("ruff"), "check", "--no-cache", cwd=tmp_path / name)
+    run(ours("ruff"), "format", "--no-cache", "--check", "--diff", cwd=tmp_path / name)
+
+
+def test_its_own_tox_passes(tmp_path: Path, constraints: str) -> None:
+    run(ours("remotemedia"), "new", "acme-denoise", cwd=tmp_path)
+    out = run(
+        *(ours("tox"), "run-parallel", "--parallel", "2", "--parallel-no-spinner"),
+        *("--workdir", tmp_path / "tox", "--skip-missing-interpreters", "false"),
+        cwd=tmp_path / "acme-denoise",
+        UV_CONSTRAINT=constraints,
+    )
+    for environment in ("lint", "type", "py310", "py311", "py312", "py313"):
+        assert f"{environment}: OK" in out
+
+
+def test_its_wheel_is_found_and_runs_in_a_pipeline(tmp_path: Path, constraints: str) -> None:
+    uv = shutil.which("uv")
+    assert uv, "uv is not on PATH: run this through tox"
+    run(ours("remotemedia"), "new", "acme-denoise", cwd=tmp_path)
+    project = tmp_path / "acme-denoise"
+    run(uv, "build", "--quiet", "--out-dir", tmp_path / "dist", project, cwd=tmp_path)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    run(uv, "venv", "--quiet", "--python", sys.executable, "fresh", cwd=tmp_path)
+    there = tmp_path / "fresh" / "bin"
+    run(
+        *(uv, "pip", "install", "--quiet", "--python", there / "python"),
+        *("--constraint", constraints, wheel, "remotemedia-runtime"),
+        cwd=tmp_path,
+    )
+    listed = run(there / "remotemedia", "nodes", "list", cwd=tmp_path)
+    assert "acme_denoise  audio -> audio  acme-denoise 0.1.0" in listed
+    run(there / "remotemedia", "nodes", "doctor", cwd=tmp_path)
+    tone = np.sin(np.arange(16_000) / 10).astype(np.float32)
+    soundfile.write(tmp_path / "heard.wav", tone, 16_000, subtype="FLOAT")
+    files = ("--input", "heard.wav", "--output", "quieter.wav")
+    run(there / "remotemedia", "run", project / "pipeline.toml", *files, cwd=tmp_path)
+    quieter, rate = soundfile.read(tmp_path / "quieter.wav")
+    assert (len(quieter), rate) == (16_000, 16_000)
+    np.testing.assert_allclose(quieter, tone * 10 ** (-12 / 20), atol=1e-3)
+
+
+def test_the_source_distribution_builds_the_same_wheel(tmp_path: Path) -> None:
+    uv = shutil.which("uv")
+    assert uv, "uv is not on PATH: run this through tox"
+    run(ours("remotemedia"), "new", "acme-denoise", cwd=tmp_path)
+    project = tmp_path / "acme-denoise"
+    run(uv, "build", "--quiet", "--wheel", "--out-dir", tmp_path / "direct", project, cwd=tmp_path)
+    run(uv, "build", "--quiet", "--out-dir", tmp_path / "by-sdist", project, cwd=tmp_path)
+    (direct,) = (tmp_path / "direct").glob("*.whl")
+    assert direct.read_bytes() == (tmp_path / "by-sdist" / direct.name).read_bytes()
