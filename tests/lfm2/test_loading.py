@@ -86,6 +86,16 @@ def test_half_a_download_is_told_before_anything_is_loaded(copied: Path, lfm2: O
     assert not any(report.message.startswith("loading") for report in node.progress)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("max_reply_tokens", 4096), ("system_prompt", "Be brief. " * 500)]
+)
+def test_what_leaves_no_room_for_a_turn_is_told(
+    key: str, value: Any, checkpoints: Checkpoints, lfm2: Open
+) -> None:
+    node = lfm2(checkpoints.converses(), **{key: value})
+    assert fails(node, "leave nothing of the 4,096 tokens").startswith(f"s2s: config key '{key}'")
+
+
 def test_a_device_that_is_not_there_is_told(checkpoints: Checkpoints, lfm2: Open) -> None:
     import torch
 

@@ -23,7 +23,8 @@ class Lfm2AudioConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             the mode.
         device: `auto` takes the first CUDA device where there is one; or `cpu`, `cuda`, `cuda:1`.
         dtype: Arithmetic; `auto` is bfloat16 on CUDA and float32 on a CPU.
-        cpu_threads: Threads of arithmetic on a CPU; 0 takes every core the process may use.
+        cpu_threads: Threads of arithmetic on a CPU, at most one for each core that the process may
+            use; 0 takes every one. Beside other work fewer can be much faster.
         text_temperature: How freely words are chosen; 0 always takes the likeliest.
         text_top_k: Words to choose from; 0 is all.
         audio_temperature: How freely sounds are chosen; None takes 1.0 in a conversation and 0.8

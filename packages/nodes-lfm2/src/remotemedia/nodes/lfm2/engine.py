@@ -78,12 +78,14 @@ class Engine:
         # Any: the engine is optional, nothing here may need it to be checked.
         self._torch: Any = torch
         self._audio: Any = liquid_audio
-        torch.set_num_threads(config.cpu_threads or len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0))
+        torch.set_num_threads(min(config.cpu_threads or cores, cores))
         self.device = self._find_device(where)
         self.dtype = self._find_dtype()
         report(0.4, f"loading {config.model} on {self.device}")
         with self._loading(folder, where):
             self._load(folder, where, report)
+        self._check_lengths(where)
         report(0.9, "warming up")
         with self._loading(folder, where):
             self._warm_up()
@@ -162,6 +164,19 @@ class Engine:
                 f"{str(folder)!r} could not be loaded on {self.device} ({_first_line(error)}); "
                 "check that it holds a checkpoint of LFM2-Audio",
             ) from error
+
+    def _check_lengths(self, where: str) -> None:
+        """Check that the model can take a turn at all."""
+        prompt = int(self.chat().modality_flag.shape[1])
+        longest = self._config.max_reply_tokens
+        if prompt + longest >= self.most_tokens:
+            key = "system_prompt" if prompt > longest else "max_reply_tokens"
+            raise ConfigError(
+                where,
+                key,
+                f"the system prompt ({prompt:,} tokens) and a reply (up to {longest:,}) leave "
+                f"nothing of the {self.most_tokens:,} tokens that the model takes",
+            )
 
     def _warm_up(self) -> None:
         """Have the first turn take no longer than the others."""
