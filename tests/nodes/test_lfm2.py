@@ -6,6 +6,7 @@ import json
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from remotemedia.core.data import RuntimeData
 from remotemedia.core.errors import ConfigError, DataError
 from remotemedia.nodes.lfm2.checkpoint import check_checkpoint, find_checkpoint, weight_names
 from remotemedia.nodes.lfm2.config import Lfm2AudioConfig
+from remotemedia.nodes.lfm2.device import find_device, find_dtype
 from remotemedia.nodes.lfm2.engine import Engine
 from remotemedia.nodes.lfm2.recording import mono
 from remotemedia.nodes.lfm2.words import KnownWords, Words
@@ -250,6 +252,45 @@ def test_words_that_are_known_are_one_piece() -> None:
     words = KnownWords("Good morning.")
     assert words.piece() == words.text == "Good morning."
     assert words.piece(last=True) == ""
+
+
+# ---- devices
+
+
+def machine_with(count: int) -> SimpleNamespace:
+    """Return as much of torch as says which devices there are: this machine may have none."""
+    cuda = SimpleNamespace(is_available=lambda: count > 0, device_count=lambda: count)
+    return SimpleNamespace(cuda=cuda, float32="f32", bfloat16="bf16", float16="f16")
+
+
+@pytest.mark.parametrize(
+    ("asked", "count", "device"),
+    [
+        ("auto", 0, "cpu"),
+        ("auto", 2, "cuda:0"),
+        ("cpu", 2, "cpu"),
+        ("cuda", 1, "cuda:0"),
+        ("cuda:1", 2, "cuda:1"),
+    ],
+)
+def test_the_device_is_the_one_that_was_asked_for(asked: str, count: int, device: str) -> None:
+    torch = machine_with(count)
+    assert find_device(torch, asked, "s2s") == device
+    assert find_dtype(torch, "auto", device) == ("f32" if device == "cpu" else "bf16")
+    assert find_dtype(torch, "float16", device) == "f16"
+
+
+@pytest.mark.parametrize(
+    ("asked", "count", "message"),
+    [
+        ("cuda", 0, "'cuda' was asked for, but no CUDA device is visible; use device='cpu'"),
+        ("cuda:1", 1, "there is no 'cuda:1': 1 CUDA devices are visible, counted from 0"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told(asked: str, count: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        find_device(machine_with(count), asked, "s2s")
+    assert (caught.value.where, caught.value.key) == ("s2s", "device")
 
 
 # ---- what it says

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core.errors import ConfigError
 from remotemedia.nodes.lfm2.checkpoint import find_checkpoint, weight_names
+from remotemedia.nodes.lfm2.device import find_device, find_dtype
 from remotemedia.nodes.lfm2.recording import SAMPLE_RATE as HEARD_RATE
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class Engine:
         self._audio: Any = liquid_audio
         cores = len(os.sched_getaffinity(0))
         torch.set_num_threads(min(config.cpu_threads or cores, cores))
-        self.device = self._find_device(where)
-        self.dtype = self._find_dtype()
+        self.device = find_device(torch, config.device, where)
+        self.dtype = find_dtype(torch, config.dtype, self.device)
         report(0.4, f"loading {config.model} on {self.device}")
         with self._loading(folder, where):
             self._load(folder, where, report)
@@ -91,34 +92,6 @@ class Engine:
             self._warm_up()
 
     # ---- loading
-
-    def _find_device(self, where: str) -> str:
-        """Return the device as torch names it."""
-        asked, cuda = self._config.device, self._torch.cuda
-        if asked == "cpu" or (asked == "auto" and not cuda.is_available()):
-            return "cpu"
-        if not cuda.is_available():
-            raise ConfigError(
-                where,
-                "device",
-                f"{asked!r} was asked for, but no CUDA device is visible; use device='cpu' or "
-                "'auto', or check the driver and CUDA_VISIBLE_DEVICES",
-            )
-        number = int(asked.partition(":")[2] or 0)
-        if number >= cuda.device_count():
-            raise ConfigError(
-                where,
-                "device",
-                f"there is no {asked!r}: {cuda.device_count()} CUDA devices are visible, counted "
-                "from 0",
-            )
-        return f"cuda:{number}"
-
-    def _find_dtype(self) -> Any:  # noqa: ANN401 - torch's, see above
-        name = self._config.dtype
-        if name == "auto":
-            name = "float32" if self.device == "cpu" else "bfloat16"
-        return getattr(self._torch, name)
 
     def _load(self, folder: Path, where: str, report: Callable[[float, str], None]) -> None:
         # A Path is never looked for on the hub, a str always is.
