@@ -212,3 +212,14 @@ def test_a_reader_that_goes_away(start: Call, pipeline: Call) -> None:
     assert process.wait(timeout=15) == 1
     assert "Traceback" not in process.stderr.read()
     process.stdout = process.stdin = None
+
+
+def test_where_a_node_raised_is_its_own_line_and_not_that_of_the_standard_library(
+    command: Call, pipeline: Call
+) -> None:
+    arguments = ("run", pipeline(diary="diary"), "-i", "-", "--set", "diary.path=no/such/folder")
+    result = command(*arguments, text="a\n")
+    assert result.code == 1
+    assert "FileNotFoundError" in result.err
+    (place,) = [line for line in result.err.splitlines() if line.startswith('  File "')]
+    assert "cli_nodes.py" in place

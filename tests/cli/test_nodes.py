@@ -129,6 +129,16 @@ def test_list_works_with_broken_and_blocked_plugins(
     assert (blocked["plugin"], result.summary["problems"]) == ("kept_out", 1)
 
 
+def test_a_quiet_run_says_nothing_of_plugins_that_it_does_not_need(
+    command: Call, install: Call, pipeline: Call
+) -> None:
+    install("broken", plugin="import nothing_of_this_name\n")
+    arguments = ("run", pipeline(upper="upper"), "-i", "-")
+    assert "acme-broken 1.2" in command(*arguments, text="a\n").err
+    quiet = command(*arguments, "--quiet", text="a\n")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "A\n", "")
+
+
 def test_list_shows_what_files_register(command: Call, local: Call, tmp_path: Path) -> None:
     folder = local("filter")
     (tmp_path / "nodes" / "bad.py").write_text("register_node(", encoding="utf-8")

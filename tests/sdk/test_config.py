@@ -67,6 +67,17 @@ def test_a_word_that_is_not_known_gets_the_known_ones(config: dict[str, Any], hi
     assert mistake.endswith(f"; {hint}")
 
 
+def test_what_is_missing_can_be_set() -> None:
+    class Needy(msgspec.Struct):
+        model: Path
+        voice: str
+        speed: float = 1.0
+
+    _, (mistake,) = check_config({"speed": 2.0}, Needy)
+    assert mistake.text.startswith("config: ")
+    assert mistake.text.endswith("; set config.model, config.voice")
+
+
 def test_a_value_that_no_pipeline_file_could_have() -> None:
     (mistake,) = [one.text for one in check_config({"model": object()}, None)[1]]
     assert mistake == "config: object has no form in a pipeline file; use values as in JSON"

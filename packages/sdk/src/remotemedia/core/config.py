@@ -79,7 +79,9 @@ def _mistakes(config: dict[str, Any], struct: type[msgspec.Struct]) -> list[Conf
         try:
             of_plain(config, struct)
         except msgspec.ValidationError as error:
-            mistakes.append(ConfigMistake("", f"config: {error}"))
+            missing = [k for k, field in fields.items() if field.required and k not in config]
+            advice = f"; set {', '.join(f'config.{key}' for key in missing)}" if missing else ""
+            mistakes.append(ConfigMistake("", f"config: {error}{advice}"))
     return mistakes
 
 

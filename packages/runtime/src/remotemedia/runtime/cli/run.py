@@ -127,6 +127,7 @@ class _Run:
         from remotemedia.runtime.cli.checking import load_checked
         from remotemedia.runtime.cli.plan import make_plan
 
+        logging.getLogger("remotemedia").setLevel(self._level())  # of broken plugins, already
         inline = bool(self._flags["inline"])
         runtime, pipeline, graph = load_checked(
             self._file, settings, inline=inline, on_progress=self._on_progress
@@ -218,13 +219,16 @@ class _Run:
 
         return TerminalReporter(self._out, list(pipeline.nodes), named=named, silent=silent)
 
+    def _level(self) -> int:
+        """Return what is shown of the log."""
+        levels = (logging.WARNING, logging.INFO, logging.DEBUG)
+        verbose = min(int(self._flags["verbose"]), 2)
+        return logging.ERROR if self._flags["quiet"] else levels[verbose]
+
     def _listen_to_nodes(self) -> None:
         from remotemedia.runtime.cli.report import LogHandler
 
-        verbose = int(self._flags["verbose"])
-        levels = (logging.WARNING, logging.INFO, logging.DEBUG)
-        level = logging.ERROR if self._flags["quiet"] else levels[min(verbose, 2)]
         logger = logging.getLogger("remotemedia")
         logger.addHandler(LogHandler(self._reporter))
-        logger.setLevel(level)
+        logger.setLevel(self._level())
         logger.propagate = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import traceback
 from typing import TYPE_CHECKING
@@ -96,10 +97,14 @@ def _message(error: BaseException, *, debug: bool) -> str:
     )
 
 
+_IN_STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!(site|dist)-packages/)|<frozen ")
+
+
 def _last_place(remote: str) -> str:
     """Return where in the node's own code an exception was raised: the last line that says so."""
     places = [line.strip() for line in remote.splitlines() if line.startswith('  File "')]
-    return places[-1] if places else ""
+    own = [place for place in places if not _IN_STANDARD_LIBRARY.search(place)]
+    return (own or places or [""])[-1]
 
 
 def _on_one_screen(text: str) -> str:
