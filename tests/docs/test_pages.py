@@ -29,7 +29,7 @@ _BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-_COMMAND_SECS = 30
+_COMMAND_SECS = 60
 
 
 @dataclass
@@ -94,7 +94,7 @@ def install(project: Path, site: Path) -> None:
 )
 def test_what_commands_print_is_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     site = tmp_path.parent / f"{tmp_path.name}-site"
-    path = [str(site), *(str(tmp_path / name / "src") for name in ("acme-level",))]
+    path = [str(site), *(str(tmp_path / name / "src") for name in ("acme-denoise", "acme-level"))]
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("PYTHONWARN")},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
