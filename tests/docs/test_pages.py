@@ -86,7 +86,7 @@ def install(project: Path, site: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if any(block.kind == "console" for block in blocks(page))],
