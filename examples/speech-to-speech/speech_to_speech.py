@@ -28,7 +28,7 @@ def pipeline(weights: Path | None) -> Pipeline:
         s2s["audio_top_k"] = 0
         tts["model"] = str(weights / "vibevoice")
     return (
-        Pipeline()
+        Pipeline(outputs=["tts"])
         # Three models that contradict each other: each node has an environment of its own.
         .add_node(
             "whisper",

@@ -52,7 +52,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _uv_settings(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let uv find these wheels, and save the time that compiling takes."""
     links = os.environ.get("UV_FIND_LINKS")
-    monkeypatch.setenv("UV_FIND_LINKS", f"{links} {wheels}" if links else str(wheels))
+    monkeypatch.setenv("UV_FIND_LINKS", f"{links},{wheels}" if links else str(wheels))
     monkeypatch.setenv("UV_COMPILE_BYTECODE", "0")
 
 
