@@ -111,7 +111,7 @@ def test_an_application_that_forgets_to_clean_up_leaves_nothing(
     start_program: Callable[..., Any], nodes: Path, end: str
 ) -> None:
     program = start_program(application(nodes, end))
-    code, output = program.result(timeout=8)
+    code, output = program.result(timeout=15)
     assert code == 0, output
     pids = [int(line) for line in output.splitlines()[:2]]
     assert gone_within(1.0, pids)
@@ -122,7 +122,7 @@ def test_an_application_that_fails_leaves_nothing(
     start_program: Callable[..., Any], nodes: Path
 ) -> None:
     program = start_program(application(nodes, "1 / 0"))
-    code, output = program.result(timeout=8)
+    code, output = program.result(timeout=15)
     assert code == 1
     assert "ZeroDivisionError" in output
     assert gone_within(1.0, [int(line) for line in output.splitlines()[:2]])
@@ -135,7 +135,7 @@ def test_an_application_that_is_interrupted_leaves_nothing(
     program = start_program(application(nodes, "await asyncio.sleep(60)"))
     pids = [int(program.line()) for _ in range(2)]
     os.kill(program.pid, signal.SIGINT)
-    code, output = program.result(timeout=8)
+    code, output = program.result(timeout=15)
     assert code in (130, -signal.SIGINT), output
     assert "KeyboardInterrupt" in output
     assert gone_within(1.0, pids)
