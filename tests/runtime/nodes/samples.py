@@ -636,7 +636,7 @@ class HoldsTheGilInInitialize(HoldsTheGil):
 
 
 @register_node(
-    "rambler",
+    "thinks_long",
     inputs=[Port("text", "text", required=False), Port("enough", required=False)],
     outputs=[Port("text", "text")],
 )
