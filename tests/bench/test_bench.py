@@ -165,7 +165,7 @@ def test_pipeline_says_where_time_goes(tmp_path: Path) -> None:
 def test_pipeline_tells_what_nodes_cost_from_what_the_runtime_costs(tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
     recording, pipeline = tmp_path / "speech.wav", tmp_path / "slow.toml"
-    soundfile.write(recording, [0.0] * 320, 16000)
+    soundfile.write(recording, [0.0] * 640, 16000)  # two messages
     (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
     pipeline.write_text(
         'extra_paths = ["."]\nedges = ["a -> b"]\n'
@@ -174,10 +174,13 @@ def test_pipeline_tells_what_nodes_cost_from_what_the_runtime_costs(tmp_path: Pa
         encoding="utf-8",
     )
     whole, a, b = rows_of("pipeline", str(pipeline), "--input", str(recording))
-    assert whole["turn_ms"] > 490  # the last chunk may be in work before it is known to be sent
-    assert 450 < whole["turn_computing_ms"] <= whole["turn_ms"]
+    assert whole["turn_ms"] > 450  # it begins at the end of the input, the work before it
+    assert 430 < whole["turn_computing_ms"] <= whole["turn_ms"]
     assert 250 < a["turn_computing_ms"] < whole["turn_ms"]
     assert 190 < b["turn_computing_ms"] < whole["turn_ms"]
+    assert 200 < a["turn_waiting_ms"] < whole["turn_ms"]  # the second, for the first
+    assert a["turn_moving_ms"] < a["turn_waiting_ms"]
+    assert 0 <= b["turn_moving_ms"] < whole["turn_ms"]
     split = whole["turn_computing_ms"] + whole["turn_runtime_ms"]
     assert split == pytest.approx(whole["turn_ms"], abs=1)
 

@@ -45,7 +45,8 @@ class _Node:
         cpu_s: Processor time that it had used when it was last looked at.
         sent: Messages sent when it was last looked at, over all outputs.
         waiting: Sum of the messages that waited, over all looks.
-        turn_waiting: Seconds of the turn in which messages waited for it.
+        turn_waiting: Seconds of the turn in which messages waited while it worked.
+        turn_moving: Seconds of the turn in which messages were on their way to it, idle as it was.
         turn_computing: Seconds of the turn in which it worked.
         sent_at: When messages were seen to be sent.
     """
@@ -57,6 +58,7 @@ class _Node:
     sent: int = 0
     waiting: int = 0
     turn_waiting: float = 0.0
+    turn_moving: float = 0.0
     turn_computing: float = 0.0
     sent_at: list[float] = field(default_factory=list)
 
@@ -173,7 +175,10 @@ class _Watch:
                 node.turn_computing += took
                 computed = max(computed, took)
             if any(self._stats[channel].current_occupancy for channel in node.inputs):
-                node.turn_waiting += now - since
+                if status.item is None:
+                    node.turn_moving += now - since
+                else:
+                    node.turn_waiting += now - since
         self._computing += computed
 
     async def _look(self) -> None:
@@ -211,6 +216,7 @@ class _Watch:
             node=name,
             turn_ms=_ms(None if name else turn),
             turn_waiting_ms=_ms(node.turn_waiting if name and turn else None),
+            turn_moving_ms=_ms(node.turn_moving if name and turn else None),
             turn_computing_ms=_ms(computing if turn else None),
             turn_runtime_ms=_ms(None if name or turn is None else turn - computing),
             taken=sum(stats.message_count for stats in inputs),

@@ -125,7 +125,9 @@ class NodeRow(_Row, frozen=True, tag="pipeline"):
         node: The node; empty for the whole pipeline, whose outputs are what the application got.
         turn_ms: The turn: from the end of the input to the first audio after it (to the first
             message of any kind, where the pipeline gives no audio); of the whole pipeline.
-        turn_waiting_ms: How long messages waited for this node during the turn.
+        turn_waiting_ms: How long messages waited in the turn because this node was at work.
+        turn_moving_ms: How long messages were on their way to this node in the turn, while it had
+            nothing else to do.
         turn_computing_ms: How long it worked in the turn; of the whole: when any node did.
         turn_runtime_ms: What is left of the turn: moving, waking, and looking (up to 1 ms for each
             item is lost by that); of the whole pipeline.
@@ -143,6 +145,7 @@ class NodeRow(_Row, frozen=True, tag="pipeline"):
     node: str
     turn_ms: float | None
     turn_waiting_ms: float | None
+    turn_moving_ms: float | None
     turn_computing_ms: float | None
     turn_runtime_ms: float | None
     taken: int

@@ -97,6 +97,7 @@ def _(row: NodeRow) -> dict[str, str]:
         "node": row.node or "(pipeline)",
         "turn ms": _number(row.turn_ms, 1),
         "waiting ms": _number(row.turn_waiting_ms, 1),
+        "moving ms": _number(row.turn_moving_ms, 1),
         "computing ms": _number(row.turn_computing_ms, 1),
         "runtime ms": _number(row.turn_runtime_ms, 1),
         "taken": str(row.taken),
