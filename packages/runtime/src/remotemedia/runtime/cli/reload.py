@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,7 +19,7 @@ from remotemedia.runtime.cli.events import ReloadEvent
 from remotemedia.runtime.source_files import SourceFiles
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from anyio.abc import Process
 
@@ -72,6 +74,7 @@ class Reloader:
                 await self._stop(process)
                 if self._signal:
                     return 128 + self._signal
+                _remove_bytecode(self._changed)
                 self._reporter.reload(ReloadEvent(self._changed))
 
     async def _listen(self, signals: object, scope: anyio.CancelScope) -> None:
@@ -148,6 +151,16 @@ class Reloader:
             if process.returncode is None:
                 process.kill()
             await process.aclose()
+
+
+def _remove_bytecode(sources: Iterable[str]) -> None:
+    """Remove what Python has compiled of these files.
+
+    It knows a source by its size and the second of its time, and two changes fit into one second.
+    """
+    for source in map(Path, sources):
+        for compiled in source.parent.glob(f"__pycache__/{glob.escape(source.stem)}.*.pyc"):
+            compiled.unlink(missing_ok=True)
 
 
 def refuse(inputs: tuple[str, ...]) -> str | None:
