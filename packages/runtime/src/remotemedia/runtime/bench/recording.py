@@ -170,12 +170,12 @@ class _Watch:
         computed = 0.0
         for name, status in (await self._session.get_status()).nodes.items():
             node = self._nodes[name]
-            if status.item is not None and not status.is_waiting:
+            if status.item and not status.is_waiting:
                 took = min(status.item_seconds or 0.0, now - since)
                 node.turn_computing += took
                 computed = max(computed, took)
             if any(self._stats[channel].current_occupancy for channel in node.inputs):
-                if status.item is None:
+                if not status.item:
                     node.turn_moving += now - since
                 else:
                     node.turn_waiting += now - since
