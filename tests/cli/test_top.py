@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _SECS = 20
 
 
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
 class Terminal:
     """A terminal in which a command runs."""
 
@@ -34,11 +37,12 @@ class Terminal:
     def until(self, text: str) -> None:
         """Read until the text has been shown."""
         deadline = time.monotonic() + _SECS
-        self.shown = ""
+        seen, self.shown = b"", ""
         while text not in self.shown:
             left = deadline - time.monotonic()
             assert select.select([self.fd], [], [], max(left, 0))[0], self.shown
-            self.shown += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(self.fd, 65536).decode())
+            seen += os.read(self.fd, 65536)  # may end within a character, or a control sequence
+            self.shown = _CONTROL.sub("", seen.decode(errors="ignore"))
 
     def type(self, keys: bytes) -> None:
         os.write(self.fd, keys)

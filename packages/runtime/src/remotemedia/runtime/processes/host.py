@@ -170,12 +170,13 @@ class NodeHost:
         """Report whatever the node raises, at once; a stop is no error, an exit goes on."""
         try:
             yield
-        except Stopped:
-            pass
         except SystemExit:
             raise
         except BaseException as error:  # noqa: BLE001 - a node may raise anything
-            self._fail(error, fatal=True)
+            if not isinstance(error, Stopped):
+                self._fail(error, fatal=True)
+            # Its frames hold the channels, and an inline node may have given it to a library.
+            error.__traceback__ = None
 
     def _connect(
         self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells
