@@ -107,11 +107,18 @@ class Session(WatchedSession):
             box = EventBox()
             graph = await self._check(box, progress_callback)
             self._check_open()  # cleanup() may have been called meanwhile
-            supervisor = await anyio.to_thread.run_sync(self._prepare, graph)
+            supervisor, open_ends = await anyio.to_thread.run_sync(self._prepare, graph)
             self._check_open()
             if progress_callback is not None:
                 supervisor.progress.listener = box.put
             background = Background.shared()
+            await background.call(supervisor.launch(), box, progress_callback)
+            # Takes about as long as the processes need until they open theirs.
+            feeds, taps = await anyio.to_thread.run_sync(open_ends)
+            del open_ends
+            self._check_open()
+            self._feeds, self._taps = feeds, taps
+            supervisor.break_too(end.bell for end in (*feeds.all(), *taps.all()))
             await background.call(supervisor.connect(), box, progress_callback)
             await anyio.to_thread.run_sync(self._prepare_feeds)
             await background.call(supervisor.make_ready(), box, progress_callback)
@@ -306,8 +313,14 @@ class Session(WatchedSession):
         )
         return await anyio.to_thread.run_sync(runtime.resolve, pipeline, placements)
 
-    def _prepare(self, graph: Graph) -> SessionSupervisor:
-        """Open the application's ends; runs in a worker thread."""
+    def _prepare(
+        self, graph: Graph
+    ) -> tuple[SessionSupervisor, Callable[[], tuple[Ends[Feed], Ends[Tap]]]]:
+        """Plan the channels; runs in a worker thread.
+
+        Returns:
+            What watches over the nodes, and what opens the application's ends of the channels.
+        """
         from remotemedia.runtime.channels.bell import Bells
         from remotemedia.runtime.channels.ledger import Ledger
         from remotemedia.runtime.ends import open_feeds, open_taps
@@ -326,11 +339,8 @@ class Session(WatchedSession):
         self._finalizer = weakref.finalize(self, self._end.abandoned)
         self._finalizer.atexit = False  # the runtime's thread sees to that
         supervisor.check()
-        # cleanup() may empty the attributes at any moment: it runs in another thread.
-        self._feeds = feeds = open_feeds(space, graph, wiring, ledger, bells)
-        self._taps = taps = open_taps(space, graph, wiring, ledger, bells)
-        supervisor.app_bells += [end.bell for end in (*feeds.all(), *taps.all())]
-        return supervisor
+        channels = space, graph, wiring, ledger, bells
+        return supervisor, lambda: (open_feeds(*channels), open_taps(*channels))
 
     def _leave_behind(self) -> None:
         super()._leave_behind()

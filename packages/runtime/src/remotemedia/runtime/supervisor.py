@@ -31,7 +31,7 @@ from remotemedia.runtime.progress_reports import ProgressReports
 from remotemedia.runtime.session_description import SessionDescription, SessionFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from remotemedia.runtime.channels.bell import Bell, Bells
     from remotemedia.runtime.channels.ledger import Ledger
@@ -89,7 +89,7 @@ class SessionSupervisor:
         self.on_node_error: list[Callable[[NodeError], object]] = []
         self.on_node_stuck: list[Callable[[ItemTimeout], object]] = []
         self.progress: ProgressReports = ProgressReports(self.status)
-        self.app_bells: list[Bell] = []
+        self._app_bells: list[Bell] = []
         self._file: SessionFile | None = None
         self._executors = executors
         self.ledger = ledger
@@ -155,8 +155,8 @@ class SessionSupervisor:
             self._executors[launch.node.executor].check(launch)
         return launches
 
-    async def connect(self) -> None:
-        """Start all nodes at once, and return when all have initialized and opened their channels.
+    async def launch(self) -> None:
+        """Start the processes of all nodes at once, and return when all have begun to load.
 
         Raises:
             RemoteMediaError: One failed, or took too long; then all are being ended.
@@ -166,7 +166,21 @@ class SessionSupervisor:
         self._file = SessionFile.publish(
             self.wiring.application.root, self.wiring.session, self.description
         )
-        await self._in_time(self._all_connected(launches))
+        await self._in_time(self._all_launched(launches))
+
+    async def connect(self) -> None:
+        """Return when all nodes have initialized and opened their channels.
+
+        Raises:
+            RemoteMediaError: One failed, or took too long; then all are being ended.
+        """
+        await self._in_time(self._all_connected())
+
+    def break_too(self, bells: Iterable[Bell]) -> None:
+        """Have these bells of the application break as well when the session is over."""
+        self._app_bells.extend(bells)
+        if self.is_over:  # it may have been broken before, and will not be again
+            self._app_bells.clear()
 
     async def make_ready(self) -> None:
         """Have all nodes prepare their channels, after the application has prepared its own.
@@ -252,7 +266,7 @@ class SessionSupervisor:
             self._file.remove()
         self.ledger.close()
         self._bells = None
-        self.app_bells.clear()  # what refers to this in a circle must not keep descriptors open
+        self._app_bells.clear()  # what refers to this in a circle must not keep descriptors open
 
     # ---- what the executors tell
 
@@ -290,10 +304,16 @@ class SessionSupervisor:
         self.status[node].pid = running.pid
         self._note(node)
 
-    async def _all_connected(self, launches: list[NodeLaunch]) -> None:
+    async def _all_launched(self, launches: list[NodeLaunch]) -> None:
         for node in self.graph.nodes:
             self._report(node, NodeState.STARTING, 0.0)
         await self._nodes.launch(map(self._launch, launches))
+        states = self.status.values()
+        await self._nodes.until(
+            lambda: self.is_over or all(s.state is not NodeState.STARTING for s in states)
+        )
+
+    async def _all_connected(self) -> None:
         everyone = self.status.keys()
         await self._nodes.until(lambda: self.is_over or self._connected == everyone)
 
@@ -365,7 +385,7 @@ class SessionSupervisor:
         self._ending = asyncio.ensure_future(self.stop())
 
     def _break(self) -> None:
-        for bell in self.app_bells:
+        for bell in self._app_bells:
             bell.break_with(self.fault)
 
     def _report(self, node_id: str, state: NodeState, fraction: float, message: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import signal
 import struct
+from functools import cache
 from importlib.metadata import version
 from typing import Literal
 
@@ -61,6 +62,7 @@ class Versions(msgspec.Struct, frozen=True):
     python: str
 
     @classmethod
+    @cache
     def here(cls) -> Versions:
         """Return the versions of this process."""
         minor = ".".join(version("iceoryx2").split(".")[:2])

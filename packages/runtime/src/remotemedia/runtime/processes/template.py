@@ -36,6 +36,7 @@ from remotemedia.runtime.processes.messages import (
     SPAWNED,
     TEMPLATE_EVENT,
     SpawnRequest,
+    Versions,
 )
 
 __all__ = ["main"]
@@ -206,6 +207,7 @@ def main(arguments: list[str]) -> int:
     adopt_orphans()
     for name in arguments[3:]:
         importlib.import_module(name)
+    Versions.here()  # looked up once
     gc.collect()
     gc.freeze()  # what all forks share is not to be touched by their collectors
     _Template(socket.socket(fileno=requests), events).serve(parent)
