@@ -79,7 +79,7 @@ class Ends:
     def __init__(
         self, files: RuntimeFiles, capacity: int = 8, policy: Any = "block", consumers: int = 1
     ) -> None:
-        space, self.prefix = Space(str(files.root), files.prefix), files.prefix
+        space, self.prefix = Space(str(files.space), files.prefix), files.prefix
         self.bells, self.ledger = Bells.create(consumers + 1), Ledger.create(consumers)
         links = tuple(
             Link(n, f"a_to_{n}", "a.output", f"{n}.input", policy, capacity, n + 1)

@@ -32,7 +32,7 @@ INIT = msg.Init(
     more_paths=(),
     arguments=(),
     on_error="stop",
-    endpoint=Endpoint("/nowhere", "rm_", 0, (), ()),
+    endpoint=Endpoint("/nowhere", "/nowhere", "rm_", 0, (), ()),
     room=1,
 )
 HELLO = msg.Hello(msg.Versions.here(), os.getpid())

@@ -10,6 +10,7 @@ from pathlib import Path
 from remotemedia.runtime.space_files import (
     is_alive,
     reclaim_one,
+    remove_shared,
     runtime_directories,
     runtime_of,
     shared_files,
@@ -27,7 +28,7 @@ class Leftover:
     Attributes:
         runtime: Its name.
         root: Its directory; None if that is not here.
-        files: Its files, those in the directory included.
+        files: Its files, those in the directory included, and its directory in shared memory.
         nbytes: What they take: files in shared memory have holes.
     """
 
@@ -56,8 +57,7 @@ class Leftover:
             reclaim_one(self.root)
         else:
             for path in self.files:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+                remove_shared(path)
         return not any(map(os.path.lexists, self.files))
 
 

@@ -269,7 +269,7 @@ class _State:
                 raise SessionClosed("the runtime belongs to the parent process; make a new one")
             if self._opened is None:
                 files = RuntimeFiles.create()
-                self._opened = files, Space(str(files.root), files.prefix)
+                self._opened = files, Space(str(files.space), files.prefix)
                 files.make_private()
                 self._forget = Background.shared().at_exit(self.shutdown)
             return self._opened

@@ -24,6 +24,7 @@ from remotemedia.runtime.graph import check_id
 from remotemedia.runtime.processes.loading import stop_if_loading_script
 from remotemedia.runtime.runtime import Runtime
 from remotemedia.runtime.session_end import SessionEnd
+from remotemedia.runtime.session_limits import check_limits
 from remotemedia.runtime.supervisor import SessionSupervisor
 from remotemedia.runtime.watched_session import WatchedSession
 from remotemedia.runtime.wiring import wire
@@ -92,7 +93,8 @@ class Session(WatchedSession):
             PipelineError: The pipeline has mistakes; nothing was started.
             NodeEnvironmentError: A node can't have the environment that it asks for; nothing was
                 started.
-            ResourceLimitError: It has too many nodes; nothing was started.
+            ResourceLimitError: It has too many nodes, or there is too little shared memory;
+                nothing was started.
             ProcessSpawnError: A process could not be started.
             NodeError: A node's `initialize` raised.
             InitTimeout: A node took too long.
@@ -328,7 +330,8 @@ class Session(WatchedSession):
         runtime = self._runtime
         files, space = runtime.open_space()
         name = runtime.next_name()
-        wiring = wire(graph, runtime.config, str(files.root), files.prefix, name)
+        wiring = wire(graph, runtime.config, files, name)
+        check_limits(self.session_id, wiring, runtime.config)
         bells, ledger = Bells.create(wiring.bells), Ledger.create(wiring.records)
         supervisor = SessionSupervisor(
             self.session_id, graph, wiring, bells, ledger, runtime.executors, runtime.config

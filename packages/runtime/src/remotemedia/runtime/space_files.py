@@ -3,6 +3,9 @@
 Each runtime has a directory of its own under one that belongs to this user alone, and holds a
 record lock in it for as long as it lives. The lock goes with the process, however that ends, so a
 directory whose lock is free belongs to a dead runtime.
+
+What iceoryx2 needs besides lies beside the data in shared memory, in a directory too: making its
+files on a disk would take longer than a node needs for everything else.
 """
 
 from __future__ import annotations
@@ -20,16 +23,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from remotemedia.core.errors import RemoteMediaError
+from remotemedia.core.errors import RemoteMediaError, ResourceLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
     "RuntimeFiles",
+    "check_room",
     "is_alive",
     "reclaim",
     "reclaim_one",
+    "remove_shared",
     "runtime_directories",
     "runtime_of",
     "shared_files",
@@ -38,6 +43,7 @@ __all__ = [
 _SHM = Path("/dev/shm")  # noqa: S108 - where Linux has POSIX shared memory
 _LOCK = "owner.lock"
 _MADE_WITHIN_SECS = 60.0
+_RUNTIME_BYTES = 256 * 1024  # for iceoryx2 in the application, with room to spare
 # Of a runtime's directory: its process, and a random part that nobody could have foreseen.
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{8}")
 _FILE = re.compile(r"rm([0-9]+)_([0-9]+)_([0-9a-f]{8})_")
@@ -83,25 +89,42 @@ class RuntimeFiles:
 
     Attributes:
         root: Its directory.
-        prefix: How the names of its files in shared memory begin.
+        space: The directory of iceoryx2's management files, in shared memory.
+        prefix: How the names of its files in shared memory begin, that directory's too.
     """
 
     root: Path
+    space: Path
     prefix: str
     _lock: int
 
     @classmethod
     def create(cls) -> RuntimeFiles:
-        """Make the directory of a new runtime, and reclaim what dead ones have left."""
+        """Make the directories of a new runtime, and reclaim what dead ones have left.
+
+        Raises:
+            RemoteMediaError: They can't be made, or there is no shared memory left.
+        """
         base = _own_directory(_base())
         reclaim()
+        check_room("a runtime", _RUNTIME_BYTES)
         name = f"{os.getpid()}-{secrets.token_hex(4)}"
         root = base / name
         root.mkdir(mode=0o700)
         lock = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.lockf(lock, fcntl.LOCK_EX)
         _live.add(name)
-        return cls(root, _prefix(name), lock)
+        prefix = _prefix(name)
+        files = cls(root, _SHM / f"{prefix}iceoryx2", prefix, lock)
+        try:
+            files.space.mkdir(mode=0o700)
+        except OSError as error:
+            files.remove()
+            raise RemoteMediaError(
+                f"{files.space} can't be made: {error.strerror}; see that there is room in {_SHM}, "
+                "and that this user may write there"
+            ) from error
+        return files
 
     def make_private(self) -> None:
         """Take from everybody else what iceoryx2 has opened to all: one file of its node's."""
@@ -115,6 +138,27 @@ class RuntimeFiles:
         _remove(self.root)
         _live.discard(self.root.name)
         os.close(self._lock)
+
+
+def check_room(what: str, nbytes: int) -> None:
+    """Make sure that there is shared memory left: whoever writes to what is not there is killed.
+
+    Args:
+        what: Needs it, for the message.
+        nbytes: How much.
+
+    Raises:
+        ResourceLimitError: There is less.
+    """
+    room = os.statvfs(_SHM)
+    free = room.f_bavail * room.f_frsize
+    if room.f_blocks and free < nbytes:  # without blocks, it has no limit
+        raise ResourceLimitError(
+            what,
+            f"{nbytes >> 10} KiB of shared memory",
+            f"the {free >> 10} KiB that are free in {_SHM}",
+            f"the size of {_SHM}",
+        )
 
 
 def runtime_directories() -> list[Path]:
@@ -185,7 +229,7 @@ def _can_be_locked(lock: int) -> bool:
 
 
 def shared_files(name: str = "") -> list[Path]:
-    """Return the files in shared memory of a runtime; of all of this user, if none is named."""
+    """Return what a runtime has in shared memory; all of this user's, if none is named."""
     prefix = _prefix(name) if name else f"rm{os.getuid()}_"
     return sorted(_SHM.glob(f"{prefix}*"))
 
@@ -202,6 +246,14 @@ def _prefix(name: str) -> str:
 
 def _remove(root: Path) -> None:
     for path in shared_files(root.name):
-        with contextlib.suppress(OSError):  # gone already; or another user's, who imitates the name
-            path.unlink()
+        remove_shared(path)
     shutil.rmtree(root, ignore_errors=True)
+
+
+def remove_shared(path: Path) -> None:
+    """Remove a file or directory of a runtime, if it is there and this user's."""
+    with contextlib.suppress(OSError):  # gone already; or another user's, who imitates the name
+        if not path.is_dir():
+            path.unlink()
+        elif _is_private(path):
+            shutil.rmtree(path, ignore_errors=True)

@@ -16,7 +16,6 @@ from remotemedia.core.errors import (
     NodeError,
     ProcessCrashError,
     RemoteMediaError,
-    ResourceLimitError,
     SessionClosed,
 )
 from remotemedia.runtime.executors.base import NodeLaunch
@@ -126,18 +125,8 @@ class SessionSupervisor:
         """Find out whether all nodes can be started.
 
         Raises:
-            ResourceLimitError: There are too many.
             ProcessSpawnError: One can't be.
         """
-        limit = self.config.max_processes_per_session
-        count = len(self.graph.nodes)
-        if limit is not None and count > limit:
-            raise ResourceLimitError(
-                f"session {self.session_id!r}",
-                f"{count} processes",
-                str(limit),
-                "max_processes_per_session",
-            )
         if self._bells is None:
             raise SessionClosed(f"session {self.session_id!r} is closed")
         launches = [

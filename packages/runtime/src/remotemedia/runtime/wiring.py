@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from remotemedia.runtime.channels.plan import Policy
     from remotemedia.runtime.config import MultiprocessConfig
     from remotemedia.runtime.graph import Graph, PortRef
+    from remotemedia.runtime.space_files import RuntimeFiles
 
 __all__ = ["APPLICATION", "Wiring", "wire"]
 
@@ -60,25 +61,24 @@ class Wiring:
         return len(self.links) + len(self.endpoints)
 
 
-def wire(graph: Graph, config: MultiprocessConfig, root: str, prefix: str, session: str) -> Wiring:
+def wire(graph: Graph, config: MultiprocessConfig, files: RuntimeFiles, session: str) -> Wiring:
     """Plan the channels of a session.
 
     Args:
         graph: The pipeline.
         config: For what the application's own channels hold.
-        root: The runtime's directory for iceoryx2.
-        prefix: Its prefix in shared memory.
-        session: A name for the session, unique in that directory.
+        files: The runtime's.
+        session: A name for the session, unique in that runtime.
     """
-    return _Wirer(graph, config, root, prefix, session).wiring()
+    return _Wirer(graph, config, files, session).wiring()
 
 
 class _Wirer:
     def __init__(
-        self, graph: Graph, config: MultiprocessConfig, root: str, prefix: str, session: str
+        self, graph: Graph, config: MultiprocessConfig, files: RuntimeFiles, session: str
     ) -> None:
         self.graph, self.config, self.session = graph, config, session
-        self.root, self.prefix = root, prefix
+        self.places = str(files.root), str(files.space), files.prefix
         self.result = Wiring(session)
         self.data_bells = {node: self.bell() for node in graph.nodes}
         self.result.rooms = {node: self.bell() for node in graph.nodes}
@@ -113,17 +113,14 @@ class _Wirer:
             outlets[source].append(OutletPlan(port, room, tuple(channels)))
         for number, node in enumerate(self.graph.nodes):
             self.result.endpoints[node] = Endpoint(
-                self.root,
-                self.prefix,
+                *self.places,
                 self.data_bells[node],
                 tuple(inlets[node]),
                 tuple(outlets[node]),
                 self.config.spin_us,
                 len(self.result.links) + number,
             )
-        self.result.application = Endpoint(
-            self.root, self.prefix, 0, tuple(inlets[""]), tuple(outlets[""])
-        )
+        self.result.application = Endpoint(*self.places, 0, tuple(inlets[""]), tuple(outlets[""]))
         return self.result
 
     def by_output(self) -> dict[tuple[str, str], list[_End]]:

@@ -134,7 +134,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """All that one process has to open.
 
     Attributes:
-        root: Directory of the runtime's iceoryx2 files.
+        root: The runtime's directory.
+        space: The directory of its iceoryx2.
         prefix: Prefix of its files in shared memory.
         bell: The bell that wakes this process when data has arrived.
         inlets: Its incoming edges.
@@ -144,6 +145,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     """
 
     root: str
+    space: str
     prefix: str
     bell: int
     inlets: tuple[InletPlan, ...]

@@ -61,7 +61,7 @@ class Space:
     """A node of iceoryx2 under a root and prefix of one runtime.
 
     Args:
-        root: Directory for iceoryx2's management files; must exist and belong to this user.
+        root: Directory for iceoryx2's management files; exists, and belongs to this user.
         prefix: Prefix of its files in shared memory.
     """
 

@@ -199,7 +199,7 @@ class NodeHost:
                 BlockingBell(bells, init.room),
             )
         self._bells = [data_bell, room_bell]
-        space = Space(endpoint.root, endpoint.prefix)
+        space = Space(endpoint.space, endpoint.prefix)
         record = ledger.node(endpoint.record or 0)
         inlets = [Inlet(space, plan, ledger, bells) for plan in endpoint.inlets]
         outlets = {

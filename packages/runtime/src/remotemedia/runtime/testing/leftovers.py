@@ -65,10 +65,10 @@ class Machine:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for name in left:
-            if name.startswith(str(_SHM)):
-                Path(name).unlink(missing_ok=True)
-            elif name.startswith("/"):
+            if Path(name).is_dir():
                 shutil.rmtree(name, ignore_errors=True)
+            elif name.startswith("/"):
+                Path(name).unlink(missing_ok=True)
 
     def processes(self, besides: frozenset[int] = frozenset()) -> dict[str, int]:
         """Return those of this run, also orphans and helpers of nodes, and children not reaped."""
