@@ -35,6 +35,34 @@ class Slow(MultiprocessNode):
         return data
 """
 
+# `Stopper` has the process of `Stopped` stand still when it sends, as if messages took so long.
+STOPPING = """
+import os
+import pathlib
+import signal
+import subprocess
+import time
+from remotemedia.core.node import MultiprocessNode
+
+class Stopped(MultiprocessNode):
+    def initialize(self):
+        pathlib.Path(self.config["file"]).write_text(str(os.getpid()), encoding="utf-8")
+
+    def process(self, data):
+        return data
+
+class Stopper(MultiprocessNode):
+    def process(self, data):
+        time.sleep(0.1)
+        pid = int(pathlib.Path(self.config["file"]).read_text(encoding="utf-8"))
+        os.kill(pid, signal.SIGSTOP)
+        self.waker = subprocess.Popen(["sh", "-c", f"sleep 0.4; kill -CONT {pid}"])
+        return data
+
+    def cleanup(self):
+        self.waker.wait()
+"""
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -146,6 +174,7 @@ def test_soak_counts_what_went_through(tmp_path: Path) -> None:
     assert (soak["benchmark"], soak["seed"], soak["nodes"]) == ("soak", 7, 4)
     assert soak["small_messages"] > 1000
     assert soak["raids"] >= 1
+    assert soak["stalled_seconds"] >= 0.3
     watched = {row["what"] for row in memory}
     assert {"shared memory", "application", "template", "mixed carrier0", "small line0"} <= watched
     assert {row["flat"] for row in memory} == {None}  # it was too short to tell
@@ -183,6 +212,23 @@ def test_pipeline_tells_what_nodes_cost_from_what_the_runtime_costs(tmp_path: Pa
     assert 0 <= b["turn_moving_ms"] < whole["turn_ms"]
     split = whole["turn_computing_ms"] + whole["turn_runtime_ms"]
     assert split == pytest.approx(whole["turn_ms"], abs=1)
+
+
+def test_pipeline_tells_when_messages_are_on_their_way(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    recording, pipeline = tmp_path / "speech.wav", tmp_path / "stopping.toml"
+    soundfile.write(recording, [0.0] * 320, 16000)  # one message
+    (tmp_path / "stopping.py").write_text(STOPPING, encoding="utf-8")
+    pipeline.write_text(
+        'extra_paths = ["."]\nedges = ["a -> b"]\n'
+        f'[nodes.a]\ntype = "stopping:Stopper"\nconfig.file = "{tmp_path}/pid"\n'
+        f'[nodes.b]\ntype = "stopping:Stopped"\nconfig.file = "{tmp_path}/pid"\n',
+        encoding="utf-8",
+    )
+    whole, a, b = rows_of("pipeline", str(pipeline), "--input", str(recording))
+    assert 300 < b["turn_moving_ms"] < whole["turn_ms"]
+    assert a["turn_moving_ms"] < b["turn_moving_ms"]
+    assert 300 < whole["turn_runtime_ms"] < whole["turn_ms"]
 
 
 @pytest.mark.parametrize(

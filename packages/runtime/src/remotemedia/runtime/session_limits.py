@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["check_limits"]
 
 # Of shared memory, for what iceoryx2 needs for a channel or a node, with room to spare.
-_RECORD_BYTES = 192 * 1024
+_RECORD_BYTES = 128 * 1024
 
 
 def check_limits(session_id: str, wiring: Wiring, config: MultiprocessConfig) -> None:

@@ -171,6 +171,7 @@ class SoakRow(_Row, frozen=True, tag="soak"):
         refused: Messages that nodes gave up because an edge of policy `error` was full.
         small_messages: Messages of up to 64 bytes that were received, without loss.
         raids: Sessions of which a node was killed.
+        stalled_seconds: How long a node of the first session stood still.
     """
 
     seconds: float
@@ -182,6 +183,7 @@ class SoakRow(_Row, frozen=True, tag="soak"):
     refused: int
     small_messages: int
     raids: int
+    stalled_seconds: float
 
 
 class MemoryRow(_Row, frozen=True, tag="memory"):

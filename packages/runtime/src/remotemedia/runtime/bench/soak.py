@@ -1,13 +1,17 @@
 """A soak: all kinds of traffic at once for a long time, while everything is watched.
 
 Three things go on in one runtime: a session of many nodes with messages of all sizes and policies,
-a session with as many small messages as go through, and sessions of which a node is killed.
+a session with as many small messages as go through, and sessions of which a node is killed. Half
+way through, a node of the first one stands still for a while, as a process in a debugger does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import random
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -35,6 +39,7 @@ _SAMPLES = 300
 _SMALL_NODES, _SMALL_SIZE, _SMALL_ORDER = 3, 64, 1000
 _RAID_NODES = 4
 _RAID_EVERY_SECS = 4.0  # at most, from the end of one to the next
+_STALL_SECS, _STALL_PART = 60.0, 10  # the tenth part of a run that is shorter than ten minutes
 _MIB = 1 << 20
 # Growth that is never taken for a leak. A descriptor or a thread for each raid would be more.
 _FLOORS = {"memory": 4 * _MIB, "shared": 32 * _MIB, "descriptors": 8, "threads": 2}
@@ -81,6 +86,7 @@ class Soak:
         self._sessions: dict[str, Traffic] = {}
         self._totals: dict[str, Totals] = {}
         self._raids = 0
+        self._stalled_secs = 0.0
         self.samples: list[Sample] = []
 
     async def run(self) -> tuple[SoakRow, list[MemoryRow]]:
@@ -108,7 +114,7 @@ class Soak:
                             failures.append(error)
                             group.cancel_scope.cancel()
 
-                    for name in ("mixed", "small", "raids", "watch"):
+                    for name in ("mixed", "small", "raids", "stall", "watch"):
                         group.start_soon(work, name)
                 if failures:
                     raise failures[0]
@@ -119,6 +125,8 @@ class Soak:
             await self._watch(runtime)
         elif name == "raids":
             await self._raid_again_and_again(runtime)
+        elif name == "stall":
+            await self._stall()
         else:
             self._totals[name] = await self._sessions[name].run(lambda _made: self._goes_on())
 
@@ -132,6 +140,21 @@ class Soak:
             self._raids += 1
             rest = self._began + self._seconds - time.monotonic()
             await anyio.sleep(max(min(_RAID_EVERY_SECS * dice.random(), rest), 0.0))
+
+    async def _stall(self) -> None:
+        """Stop a carrier of the largest session, half way through, and have it go on later."""
+        nodes = (await self._sessions["mixed"].session.get_status()).nodes
+        dice = random.Random(self.seed)  # noqa: S311 - no secret
+        pid = dice.choice([s.pid for n, s in nodes.items() if n.startswith("carrier") and s.pid])
+        await anyio.sleep(self._seconds / 2)
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        try:
+            await anyio.sleep(min(_STALL_SECS, self._seconds / _STALL_PART))
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # the session has failed
+                os.kill(pid, signal.SIGCONT)
+        self._stalled_secs = time.monotonic() - began
 
     async def _watch(self, runtime: Runtime) -> None:
         application = psutil.Process()
@@ -178,6 +201,7 @@ class Soak:
             refused=mixed.refused,
             small_messages=small.messages,
             raids=self._raids,
+            stalled_seconds=round(self._stalled_secs, 1),
         )
 
     def _memory(self) -> list[MemoryRow]:

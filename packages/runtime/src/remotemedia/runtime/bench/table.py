@@ -123,6 +123,7 @@ def _(row: SoakRow) -> dict[str, str]:
         "refused": f"{row.refused:,}",
         "small messages": f"{row.small_messages:,}",
         "nodes killed": f"{row.raids:,}",
+        "a node stood still": f"{row.stalled_seconds:g} s",
     }
 
 
