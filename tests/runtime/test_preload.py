@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
-from remotemedia.core.errors import ProcessSpawnError
+from remotemedia.core.errors import PipelineError, ProcessSpawnError
 from remotemedia.runtime import MultiprocessConfig, Runtime
 
 if TYPE_CHECKING:
@@ -40,6 +40,36 @@ async def test_it_is_imported_once_and_all_nodes_have_it(
             await session.cleanup()
     text = await anyio.Path(heavy).read_text(encoding="utf-8")
     assert text == "once "
+
+
+async def test_nodes_that_say_the_same_share_one_import_and_others_have_none(
+    pipeline: Pipeline, heavy: Path
+) -> None:
+    for node in "ab":
+        pipeline.add_node("samples:HasModule", node, preload=["heavy_module"])
+    pipeline.add_node("samples:HasModule", "c", on_error="continue")
+    async with Runtime() as runtime:
+        for number in range(2):
+            session = await runtime.create_session(f"s{number}", pipeline)
+            for node in "abc":
+                await session.send(node, "heavy_module")
+            for node in "ab":
+                assert (await session.receive(node, timeout=15)).payload == "heavy_module"
+            await session.close_input()
+            await session.wait_finished()
+            assert [(e.node_id, e.remote_type) for e in session.node_errors] == [
+                ("c", "LookupError")
+            ]
+            await session.cleanup()
+    text = await anyio.Path(heavy).read_text(encoding="utf-8")
+    assert text == "once "
+
+
+@pytest.mark.parametrize("wrong", ["torch", [3], ["no module"]])
+def test_what_is_no_list_of_modules_is_said(pipeline: Pipeline, wrong: Any) -> None:
+    pipeline.add_node("samples:HasModule", "a", preload=wrong)
+    with pytest.raises(PipelineError, match="preload must be a list of modules"):
+        Runtime().check(pipeline)
 
 
 async def test_a_module_that_is_not_there_is_named_before_any_node_runs() -> None:

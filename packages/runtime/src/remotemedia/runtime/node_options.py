@@ -37,6 +37,7 @@ class WrittenOptions(TypedDict, total=False):
     working_directory: str | os.PathLike[str]
     cpu_affinity: Sequence[int]
     nice: int
+    preload: Sequence[str]
     item_timeout_secs: float
     on_item_timeout: Literal["report", "kill"]
     python: str | os.PathLike[str]
@@ -53,6 +54,8 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
         working_directory: Where it runs; the application's own directory if None.
         cpu_affinity: The cores that it may use; empty for those of the application.
         nice: Its niceness, from -20 (first in line) to 19; the application's if None.
+        preload: Modules that its interpreter imports once for all nodes that say the same; whose
+            process starts later has them at once.
         item_timeout_secs: Seconds that it may work on one item; None for no limit.
         on_item_timeout: What happens when it takes longer: it is reported, or killed.
         python: A version, as `3.12`, or the interpreter that it runs in.
@@ -66,6 +69,7 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     working_directory: Path | None = None
     cpu_affinity: tuple[int, ...] = ()
     nice: int | None = None
+    preload: tuple[str, ...] = ()
     item_timeout_secs: float | None = None
     on_item_timeout: Literal["report", "kill"] = "report"
     python: str | None = None
@@ -212,6 +216,16 @@ def least_niceness() -> int:
     return min(os.getpriority(os.PRIO_PROCESS, 0), max(permitted, _LEAST_NICE))
 
 
+def _modules(value: object) -> tuple[str, ...]:
+    names = value if isinstance(value, (list, tuple)) else [None]
+    if not all(
+        isinstance(name, str) and all(part.isidentifier() for part in name.split("."))
+        for name in names
+    ):
+        raise ValueError(f'must be a list of modules as ["torch"], not {value!r:.60}')
+    return tuple(names)
+
+
 def _seconds(value: object) -> float:
     if type(value) not in (int, float) or not 0 < value < float("inf"):  # type: ignore[operator]
         raise ValueError(f"must be a number of seconds above 0, not {value!r:.60}")
@@ -230,6 +244,7 @@ _CHECKS: dict[str, Callable[[object], object]] = {
     "working_directory": _directory,
     "cpu_affinity": _cores,
     "nice": _niceness,
+    "preload": _modules,
     "item_timeout_secs": _seconds,
     "on_item_timeout": _on_item_timeout,
     "python": _python,

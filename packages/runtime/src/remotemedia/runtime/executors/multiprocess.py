@@ -37,7 +37,7 @@ class MultiprocessExecutor(Executor):
 
     def __init__(self, config: MultiprocessConfig | None = None) -> None:
         self.config = config
-        self._templates: dict[str, Template] = {}
+        self._templates: dict[tuple[str, tuple[str, ...]], Template] = {}
         self._replaced: list[Template] = []  # they end, but may not be gone yet
         self._watches: set[asyncio.Task[None]] = set()
 
@@ -62,7 +62,8 @@ class MultiprocessExecutor(Executor):
 
     async def _spawn(self, launch: NodeLaunch, events: NodeEvents) -> NodeProcess:
         process = NodeProcess(launch, events)
-        await process.spawn(self._template(self._environment(launch.node)))
+        node = launch.node
+        await process.spawn(self._template(self._environment(node), node.options.preload))
         self._watches.add(process.watch)
         process.watch.add_done_callback(self._watches.discard)
         return process
@@ -83,16 +84,17 @@ class MultiprocessExecutor(Executor):
         self._templates, self._replaced = {}, []
         await asyncio.gather(*(template.close() for template in templates))
 
-    def _template(self, environment: Environment) -> Template:
-        template = self._templates.get(environment.executable)
+    def _template(self, environment: Environment, preload: tuple[str, ...] = ()) -> Template:
+        key = environment.executable, preload
+        template = self._templates.get(key)
         if template is None or not template.is_alive:
             self._replaced = [old for old in self._replaced if not old.is_gone]
             if template is not None:
                 self._replaced.append(template)
             # What all nodes preload need not be in an environment that one of them has for itself.
             shared = environment.executable == self._default("").executable
-            preload = self.config.preload if shared and self.config is not None else ()
-            template = self._templates[environment.executable] = Template(environment, preload)
+            everyones = self.config.preload if shared and self.config is not None else ()
+            template = self._templates[key] = Template(environment, (*everyones, *preload))
         return template
 
     def _environment(self, node: GraphNode) -> Environment:
