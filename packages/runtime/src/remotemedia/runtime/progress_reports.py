@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import psutil
 
+from remotemedia.runtime.callbacks import call
 from remotemedia.runtime.node_status import NodeState, Progress
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgressReports"]
 
-_logger = logging.getLogger(__name__)
 # What was said last is told again after so long, with the time that has passed since.
 _AGAIN_SECS = 1.0
 _ON_THE_WAY = (NodeState.STARTING, NodeState.LOADING, NodeState.CONNECTING)
@@ -67,10 +66,7 @@ class ProgressReports:
         node = report.node_id
         self._due[node] = now + _AGAIN_SECS
         elapsed, used = now - self._began[node], _cpu_seconds(self._status[node].pid)
-        try:
-            self.listener(msgspec.structs.replace(report, elapsed=elapsed, cpu_seconds=used))
-        except Exception:
-            _logger.exception("a progress callback of the application failed")
+        call(self.listener, msgspec.structs.replace(report, elapsed=elapsed, cpu_seconds=used))
 
     async def _repeat(self) -> None:
         while True:

@@ -18,12 +18,14 @@ from remotemedia.core.errors import (
     RemoteMediaError,
     SessionClosed,
 )
+from remotemedia.runtime.callbacks import call
 from remotemedia.runtime.executors.base import NodeLaunch
 from remotemedia.runtime.forks import left_behind
 from remotemedia.runtime.in_flight import InFlight
 from remotemedia.runtime.item_watch import ItemWatch
 from remotemedia.runtime.node_group import NodeGroup
 from remotemedia.runtime.node_status import NodeState, NodeStatus
+from remotemedia.runtime.output_watch import OutputWatch
 from remotemedia.runtime.processes import messages as msg
 from remotemedia.runtime.processes.memory import reason_of
 from remotemedia.runtime.progress_reports import ProgressReports
@@ -96,7 +98,7 @@ class SessionSupervisor:
         self._nodes = NodeGroup(session_id)
         self._connected: set[str] = set()
         self._deadline = 0.0
-        self._watches: list[ItemWatch] = []
+        self._watches: list[ItemWatch | OutputWatch] = []
         self._stopping = False
         self._stopped: asyncio.Future[None] | None = None
         self._ending: asyncio.Future[None] | None = None
@@ -199,6 +201,7 @@ class SessionSupervisor:
 
     async def start(self) -> None:
         """Let all nodes work."""
+        self._watches.append(OutputWatch(self.description, self.ledger))
         for node, running in self._nodes.running.items():
             self._set(node, NodeState.RUNNING)
             running.start()
@@ -337,7 +340,7 @@ class SessionSupervisor:
         _logger.error("session %r: %s", self.session_id, error)
         self.node_errors.append(error)
         for callback in self.on_node_error:
-            _call(callback, error)
+            call(callback, error)
 
     def _stuck(self, node_id: str, error: ItemTimeout, goes_on: bool) -> None:  # noqa: FBT001
         """Report an item that takes too long; the node is killed if that is wanted, and of use."""
@@ -346,7 +349,7 @@ class SessionSupervisor:
         kills = goes_on and self.graph.nodes[node_id].options.on_item_timeout == "kill"
         _logger.warning("session %r: %s", self.session_id, error)
         for callback in self.on_node_stuck:
-            _call(callback, error)
+            call(callback, error)
         if kills:
             self._set(node_id, NodeState.FAILED, error.summary)
             self._nodes.kill(node_id)
@@ -362,7 +365,7 @@ class SessionSupervisor:
         self._fail(error)
         if isinstance(crash, ProcessCrashError):
             for callback in self.on_crash:
-                _call(callback, crash)
+                call(callback, crash)
 
     def _fail(self, error: RemoteMediaError) -> None:
         """End the session because of this error; only the first one counts."""
@@ -396,11 +399,3 @@ class SessionSupervisor:
         self._records[node_id].put_place(
             _STATES.index(status.state), status.pid or 0, int(status.since * 1e9)
         )
-
-
-def _call(callback: Callable[..., object], argument: object) -> None:
-    """Call what the application has given; its mistakes are its own and must not end the watch."""
-    try:
-        callback(argument)
-    except Exception:
-        _logger.exception("a callback of the application failed")

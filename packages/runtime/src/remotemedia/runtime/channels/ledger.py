@@ -147,6 +147,11 @@ class Record:
         """Whether the producer waits for room."""
         return self._words[_WAITING_SINCE] != 0
 
+    @property
+    def waiting_since(self) -> int:
+        """Since when it does, in monotonic nanoseconds; 0 if it does not."""
+        return self._words[_WAITING_SINCE]
+
     def room(self) -> tuple[int, int]:
         """Return the messages that no longer occupy the queue, and the bytes not held any more."""
         words = self._words
