@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     Call: TypeAlias = Callable[..., Any]
 
 
+_SLOW = """
+import time
+from remotemedia.core.node import MultiprocessNode
+
+class Slow(MultiprocessNode):
+    def initialize(self):
+        self.wait_for_weights()
+    def wait_for_weights(self):
+        time.sleep(60)
+    def process(self, data):
+        return data
+"""
+
+
 @pytest.fixture
 def files(tmp_path: Path, audio: Call) -> Path:
     """A folder with good and bad files."""
@@ -223,3 +237,31 @@ def test_where_a_node_raised_is_its_own_line_and_not_that_of_the_standard_librar
     assert "FileNotFoundError" in result.err
     (place,) = [line for line in result.err.splitlines() if line.startswith('  File "')]
     assert "cli_nodes.py" in place
+
+
+def test_a_command_that_is_killed_leaves_nothing_beside_its_outputs(
+    start: Call, pipeline: Call, tmp_path: Path
+) -> None:
+    file = pipeline(upper="upper")
+    process = start("run", file, "--json", "-i", "-", "-o", "out.txt", stdin=subprocess.PIPE)
+    process.stdin.write("one\n")
+    process.stdin.flush()
+    while '"ONE"' not in process.stdout.readline():
+        pass  # the test's timeout is the deadline
+    process.kill()
+    process.communicate()
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+
+
+def test_a_node_that_hangs_while_it_initializes_is_shown_where(
+    command: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "slow.py").write_text(_SLOW, encoding="utf-8")
+    (tmp_path / "p.toml").write_text('[nodes.a]\ntype = "slow.py:Slow"\n', encoding="utf-8")
+    (tmp_path / "runtime.toml").write_text(
+        "[multiprocess]\ninit_timeout_secs = 2\n", encoding="utf-8"
+    )
+    result = command("run", "p.toml", "-i", "-", text="")
+    assert result.code == 1
+    assert "Node 'a' failed to initialize within 2s (it was loading: initializing)" in result.err
+    assert 'slow.py", line 9 in wait_for_weights' in result.err

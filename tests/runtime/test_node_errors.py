@@ -166,6 +166,7 @@ async def test_progress_comes_in_order_and_ends_with_ready(
     assert list(dict.fromkeys(said)) == [  # a slow machine may be told more than once
         ("starting", 0.0, ""),
         ("loading", 0.0, "importing"),
+        ("loading", 0.0, "initializing"),
         ("loading", 0.25, "a quarter"),
         ("loading", 1.0, "too much"),
         ("connecting", 1.0, ""),

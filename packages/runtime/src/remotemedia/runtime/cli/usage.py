@@ -87,7 +87,10 @@ def _message(error: BaseException, *, debug: bool) -> str:
             lines.append("  --debug shows the whole traceback")
         return _on_one_screen("\n".join(lines))
     if isinstance(error, InitTimeout):
-        return str(error).partition("\n")[0].rstrip(":") if error.stack else str(error)
+        # The stack of the thread that initializes comes first.
+        text = str(error) if debug else str(error).partition("\n\n")[0]
+        others = text != str(error)
+        return _on_one_screen(text) + "\n  --debug shows the other threads" * others
     if isinstance(error, (PipelineError, ConfigError, PluginError)):
         return str(error)
     if isinstance(error, (RemoteMediaError, Interrupted)):

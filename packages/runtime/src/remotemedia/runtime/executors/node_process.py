@@ -206,7 +206,7 @@ class NodeProcess(RunningNode):
             return None
         limit = self._launch.node.options.max_memory
         use = f"with a peak of {size_text(peak)} resident"
-        hint = ""
+        hint = self._fork.end_of_template
         if limit is not None and code != _KILLED:
             hint = f"it ran {use}, and its max_memory is {size_text(limit)}"
         crash = ProcessCrashError(self._id, code, self._stage, self._output.lines, hint)

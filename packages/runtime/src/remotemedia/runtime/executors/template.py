@@ -44,10 +44,12 @@ class Fork:
         pid: Its id.
         end: Its wait status and its peak of resident bytes, once it has ended and has been reaped.
         mark: What all that it starts is known by; see `family`.
+        end_of_template: How its template has ended, where it has ended with that.
     """
 
     def __init__(self, pid: int, mark: int) -> None:
         self.pid, self.mark = pid, mark
+        self.end_of_template = ""
         self.end: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
 
 
@@ -217,7 +219,13 @@ class Template:
         for waiting in (self._ready, *(answer for _, answer in self._asked)):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(_Ended(last))
+        code = self._process.returncode
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         for fork in self._forks.values():
+            fork.end_of_template = (
+                f"the template process {self._process.pid}, which it was forked from, was ended "
+                f"{how}, and its nodes end with it; a new session starts another one"
+            )
             fork.end.set_result((signal.SIGKILL, 0))
         self._forks.clear()
 

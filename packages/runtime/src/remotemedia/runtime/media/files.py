@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -23,6 +24,8 @@ __all__ = [
 AUDIO_FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
 #: Extensions of text: one item a line, or one JSON object a line.
 TEXT_SUFFIXES = (".txt", ".jsonl")
+# Old kernels take the flag for that of a directory.
+_NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 #: The name of standard input and standard output.
 STANDARD_STREAM = "-"
 
@@ -71,10 +74,16 @@ def check_readable(path: Path) -> None:
 
 
 class Draft:
-    """A file under another name beside its own, which it takes when it is complete.
+    """A file that has no name until it is complete, so that nothing is left of one that never is.
+
+    Where the file system knows no files without a name, it has another one beside its own.
 
     Args:
         path: Its own name; a symbolic link is followed.
+
+    Attributes:
+        name: Its own name, as it was given.
+        path: Where it can be opened, until it is published or discarded.
 
     Raises:
         MediaError: There can't be such a file.
@@ -83,18 +92,26 @@ class Draft:
     def __init__(self, path: Path) -> None:
         self.name = path
         self._target = path.resolve()
+        folder = self._target.parent
         if self._target.is_dir():
             raise MediaError(path, "is a directory; name a file")
         if self._target.exists() and not self._target.is_file():
             raise MediaError(path, "is no regular file")
-        if not self._target.parent.is_dir():
-            raise MediaError(path, f"there is no directory {self._target.parent}")
-        self.path = self._target.with_name(
+        if not folder.is_dir():
+            raise MediaError(path, f"there is no directory {folder}")
+        self._beside = self._target.with_name(
             f".{self._target.stem[:100]}.{secrets.token_hex(4)}.part{self._target.suffix}"
         )
+        self._fd: int | None = None
+        self.path = self._beside
         try:
-            with self.path.open("xb"):
-                pass
+            try:
+                self._fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+                self.path = Path(f"/proc/self/fd/{self._fd}")
+            except OSError as error:
+                if error.errno not in _NO_NAMELESS_FILES:
+                    raise
+                self._beside.open("xb").close()
         except OSError as error:
             raise MediaError(path, f"can't be written: {error.strerror}") from error
 
@@ -105,10 +122,18 @@ class Draft:
             MediaError: That is not possible.
         """
         try:
-            os.replace(self.path, self._target)  # noqa: PTH105 - as it is written of everywhere
+            if self._fd is not None:
+                # Any directory for an absolute path: it makes Python follow the link in /proc.
+                os.link(self.path, self._beside, src_dir_fd=self._fd)
+            os.replace(self._beside, self._target)  # noqa: PTH105 - as it is written of everywhere
         except OSError as error:
             raise MediaError(self.name, f"can't be written: {error.strerror}") from error
+        finally:
+            self.discard()
 
     def discard(self) -> None:
-        """Remove the file, unless it has its name."""
-        self.path.unlink(missing_ok=True)
+        """Let go of the file, unless it has its name."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        self._beside.unlink(missing_ok=True)

@@ -149,6 +149,7 @@ class NodeHost:
 
     def _serve(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells) -> None:
         self._place.enter("initialize")
+        self._progress("loading", 0.0, "initializing")
         complete(loop, self._node.initialize)
         self._progress("connecting", 1.0, "")
         self._place.stage = "connect"
