@@ -154,7 +154,7 @@ def test_list_shows_what_files_register(command: Call, local: Call, tmp_path: Pa
 def test_show_tells_all_without_importing_the_node(command: Call, install: Call) -> None:
     install(
         "parrot",
-        node="raise AssertionError('imported')",
+        node=f"raise AssertionError('imported')\n{_NODE}",
         config=_NODE.partition("class Parrot")[0],
         plugin=_PLUGIN.replace("acme_parrot.node import", "acme_parrot.config import"),
     )
@@ -181,6 +181,70 @@ def test_the_toml_that_show_gives_is_a_pipeline(
     assert command("check", "p.toml").out == (
         "ok: p.toml: 1 node, 0 edges; takes parrot.text; gives parrot.text\n"
     )
+
+
+def test_a_class_of_an_installed_type_has_its_ports_and_config(
+    command: Call, install: Call, tmp_path: Path
+) -> None:
+    install("parrot", node=_NODE, plugin=_PLUGIN)
+    text = '[nodes.p]\ntype = "acme_parrot.node:Parrot"\nconfig.{}\n'
+    (tmp_path / "p.toml").write_text(text.format('word = "a"'), encoding="utf-8")
+    result = command("run", "p.toml", "-i", "-", "-o", "-", text="hello\n")
+    assert (result.code, result.out) == (0, "hello\n")
+    checked = command("check", "p.toml")
+    assert "takes p.text" in checked.err + checked.out
+    (tmp_path / "p.toml").write_text(text.format("wrod = 'a'"), encoding="utf-8")
+    wrong = command("check", "p.toml")
+    assert wrong.code == 2
+    assert "wrod" in wrong.out
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (
+            _NODE.replace("class Parrot", "class Parot"),
+            "has no class 'Parrot'; did you mean 'Parot'?",
+        ),
+        (_NODE.replace("def process", "def proces"), "class 'Parrot' has no method 'process'"),
+        (_NODE.replace("import msgspec", "import msgspec ("), "can't be read"),
+    ],
+    ids=["class", "process", "syntax"],
+)
+def test_an_installed_type_that_reading_shows_to_be_broken_is_told_before_it_runs(
+    command: Call, install: Call, tmp_path: Path, node: str, message: str
+) -> None:
+    config = _NODE.partition("class Parrot")[0]
+    install(
+        "parrot", node=node, config=config, plugin=_PLUGIN.replace("node import", "config import")
+    )
+    (tmp_path / "p.toml").write_text('[nodes.p]\ntype = "parrot"\n', encoding="utf-8")
+    result = command("check", "p.toml")
+    assert result.code == 2
+    assert "node type 'parrot' is 'acme_parrot.node:Parrot', but " in result.out
+    assert message in result.out
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "from acme_parrot.inside import *",
+        "from acme_parrot.inside import Parrot",
+        "import acme_parrot.inside\n\nParrot = acme_parrot.inside.Parrot",
+        "def __getattr__(name):\n    import acme_parrot.inside as at\n    return getattr(at, name)",
+        "import acme_parrot.inside as at\n\nglobals().update(vars(at))",
+        "from acme_parrot.inside import Parrot as Base\n\nclass Parrot(Base):\n    pass",
+    ],
+)
+def test_a_class_that_reading_does_not_find_is_left_to_python(
+    command: Call, install: Call, tmp_path: Path, node: str
+) -> None:
+    plugin = _PLUGIN.replace("node import", "inside import")
+    install("parrot", node=node, inside=_NODE, plugin=plugin)
+    text = '[nodes.p]\ntype = "parrot"\nconfig.word = "a"\n'
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    result = command("run", "p.toml", "-i", "-", "-o", "-", text="hello\n")
+    assert (result.code, result.out) == (0, "hello\n")
 
 
 def test_show_of_a_type_that_is_not_there(command: Call) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import contextlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from remotemedia.core.errors import near
 from remotemedia.core.ports import Port
 from remotemedia.runtime.source_tree import parse
 
@@ -14,7 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["NodeClass", "UnreadableSource", "classes_in", "modules_in", "registered_in"]
+__all__ = [
+    "NodeClass",
+    "UnreadableSource",
+    "classes_in",
+    "modules_in",
+    "registered_in",
+    "why_no_node",
+]
 
 
 class UnreadableSource(Exception):
@@ -32,6 +41,7 @@ class NodeClass:
         registered: Whether it is decorated with `register_node`.
         arguments: Those keyword arguments of `register_node` that are literal.
         complete: Whether these are all; else only running it could tell the others.
+        wrong: Why it can't be run as a node, as far as reading it tells.
     """
 
     class_name: str
@@ -40,6 +50,7 @@ class NodeClass:
     registered: bool
     arguments: dict[str, Any]
     complete: bool
+    wrong: str = ""
 
 
 def modules_in(directories: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -67,17 +78,72 @@ def registered_in(path: Path) -> list[NodeClass]:
     return [found for found in classes_in(path) if found.registered]
 
 
-def classes_in(path: Path) -> list[NodeClass]:
+def classes_in(path: Path) -> tuple[NodeClass, ...]:
     """Return the classes of a file.
 
     Raises:
         UnreadableSource: It can't be read, or is no Python.
     """
+    return _classes(path, *_version(path))
+
+
+def why_no_node(path: Path, class_name: str) -> str:
+    """Return why a file can't give a node class of this name, as far as reading it tells.
+
+    Raises:
+        UnreadableSource: It can't be read, or is no Python.
+    """
+    return _why_no_node(path, class_name.partition(".")[0], *_version(path))
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """Return what is another when the file has changed: each session reads its nodes' files."""
     try:
-        tree = parse(path.read_bytes(), str(path))
+        status = path.stat()
+    except OSError as error:
+        raise UnreadableSource(f"{path} can't be read: {error}") from error
+    return status.st_mtime_ns, status.st_size
+
+
+def _tree(path: Path) -> ast.Module:
+    try:
+        return parse(path.read_bytes(), str(path))
     except (SyntaxError, ValueError, OSError) as error:
         raise UnreadableSource(f"{path} can't be read: {error}") from error
-    return [_class(statement) for statement in tree.body if isinstance(statement, ast.ClassDef)]
+
+
+@lru_cache(maxsize=128)
+def _classes(path: Path, _mtime_ns: int, _size: int) -> tuple[NodeClass, ...]:
+    return tuple(_class(s) for s in _tree(path).body if isinstance(s, ast.ClassDef))
+
+
+@lru_cache(maxsize=128)
+def _why_no_node(path: Path, name: str, mtime_ns: int, size: int) -> str:
+    classes = {found.class_name: found for found in _classes(path, mtime_ns, size)}
+    if name in classes:
+        return classes[name].wrong
+    if _may_bind(_tree(path), name):
+        return ""
+    return f"{path.name} has no class {name!r}; {near(name, classes)}"
+
+
+def _may_bind(scope: ast.AST, name: str) -> bool:
+    """Say whether anything in a module or class may give it this name when it runs."""
+    for node in ast.walk(scope):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            if node is not scope and node.name in (name, "__getattr__"):
+                return True
+        elif isinstance(node, ast.alias):
+            if (node.asname or node.name) in (name, "*"):
+                return True
+        elif isinstance(node, ast.Name) and node.id in (name, "globals", "setattr"):
+            return True
+    return False
+
+
+def _lacks_process(statement: ast.ClassDef) -> bool:
+    bases = {ast.unparse(base).rpartition(".")[2] for base in statement.bases}
+    return bases == {"MultiprocessNode"} and not _may_bind(statement, "process")
 
 
 def _class(statement: ast.ClassDef) -> NodeClass:
@@ -90,6 +156,7 @@ def _class(statement: ast.ClassDef) -> NodeClass:
         call is not None,
         arguments,
         call is None or len(arguments) == len(call.keywords),
+        f"class {statement.name!r} has no method 'process'" * _lacks_process(statement),
     )
 
 

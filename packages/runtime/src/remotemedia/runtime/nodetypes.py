@@ -6,6 +6,7 @@ model library, and a mistake in a pipeline has to be found without that.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
@@ -24,6 +25,7 @@ from remotemedia.runtime.node_source import (
     classes_in,
     modules_in,
     registered_in,
+    why_no_node,
 )
 from remotemedia.runtime.plugins.catalog import PACKAGE_OF_TYPE
 
@@ -90,7 +92,7 @@ def resolve_type(
         UnknownNodeType: Nothing has this name.
     """
     if ":" in name:
-        return _class_in_module(name, extra_paths, directory, run=run)
+        return _class_in_module(name, catalog, extra_paths, directory, run=run)
     registered = registered_nodes().get(name)
     if registered is not None:
         return _of_spec(registered)
@@ -105,7 +107,7 @@ def resolve_type(
         return _from_source(*local[0], run=run)
     installed = catalog.nodes.get(name)
     if installed is not None:
-        return NodeType(installed.spec)
+        return _installed(installed.spec)
     broken = [*(str(problem) for problem in catalog.problems), *broken]
     if catalog.blocked:
         names = ", ".join(sorted(blocked.plugin.name for blocked in catalog.blocked))
@@ -157,8 +159,36 @@ def _where_to_get(name: str, known: set[str]) -> str:
     return f"{meant}pip install '{package}'"
 
 
-def type_of_class(cls: type[Any]) -> NodeType:
+def _installed(spec: NodeSpec) -> NodeType:
+    """Return an installed type, if reading the file of its class finds nothing wrong with that."""
+    module, _, class_name = spec.target.partition(":")
+    parent = module.rpartition(".")[0]
+    found = None
+    if not parent or parent in sys.modules:  # else looking for it would import that
+        with contextlib.suppress(ImportError, ValueError):
+            found = importlib.util.find_spec(module)
+    if found is not None and found.origin is not None and found.origin.endswith(".py"):
+        try:
+            wrong = why_no_node(Path(found.origin), class_name)
+        except UnreadableSource as error:
+            wrong = str(error)
+        if wrong:
+            raise UnknownNodeType(f"node type {spec.name!r} is {spec.target!r}, but {wrong}")
+    return NodeType(spec)
+
+
+def _spec_for(target: str, catalog: Catalog) -> NodeSpec | None:
+    """Return the spec of an installed type whose class this is, if it is that of only one."""
+    specs = [node.spec for node in catalog.nodes.values() if node.spec.target == target]
+    return specs[0] if len(specs) == 1 else None
+
+
+def type_of_class(cls: type[Any], catalog: Catalog | None = None) -> NodeType:
     """Return the node type of a class that the application has at hand.
+
+    Args:
+        cls: The class.
+        catalog: What is installed; a class of that has the ports and config of its type.
 
     Raises:
         UnknownNodeType: It is no node class, or no other process could import it.
@@ -169,8 +199,11 @@ def type_of_class(cls: type[Any]) -> NodeType:
         raise UnknownNodeType(f"{cls!r:.80} is no node type: a name or a MultiprocessNode class is")
     spec = cls.__dict__.get("__remotemedia_spec__")
     if spec is None:
+        target = f"{cls.__module__}:{cls.__qualname__}"
+        spec = None if catalog is None else _spec_for(target, catalog)
+    if spec is None:
         summary = (cls.__doc__ or "").strip().partition("\n")[0]
-        spec = NodeSpec(cls.__name__, f"{cls.__module__}:{cls.__qualname__}", summary=summary)
+        spec = NodeSpec(cls.__name__, target, summary=summary)
     return _of_spec(spec)
 
 
@@ -205,7 +238,7 @@ def file_of(written: str, extra_paths: Sequence[Path], directory: Path) -> Path 
 
 
 def _class_in_module(
-    name: str, extra_paths: Sequence[Path], directory: Path, *, run: bool
+    name: str, catalog: Catalog, extra_paths: Sequence[Path], directory: Path, *, run: bool
 ) -> NodeType:
     module, _, class_name = name.rpartition(":")
     if not (module and class_name):
@@ -216,11 +249,12 @@ def _class_in_module(
             places = ", ".join(str(base.resolve()) for base in (directory, *extra_paths))
             raise UnknownNodeType(f"node type {name!r}: no file {module} in {places}")
         return _named_class(name, class_name, path, path.stem, run=run)
-    relative = Path(*module.split("."))
-    for base in extra_paths:
-        for path in (base / relative.with_suffix(".py"), base / relative / "__init__.py"):
-            if path.is_file():
-                return _named_class(name, class_name, path, module, run=run)
+    local = _module_file(module, extra_paths)
+    if local is not None:
+        return _named_class(name, class_name, local, module, run=run)
+    installed = _spec_for(name, catalog)
+    if installed is not None:
+        return _installed(installed)
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
@@ -239,6 +273,15 @@ def _class_in_module(
     return _named_class(name, class_name, Path(spec.origin), module, run=run, installed=True)
 
 
+def _module_file(module: str, directories: Sequence[Path]) -> Path | None:
+    relative = Path(*module.split("."))
+    for base in directories:
+        for path in (base / relative.with_suffix(".py"), base / relative / "__init__.py"):
+            if path.is_file():
+                return path
+    return None
+
+
 def _named_class(
     name: str, class_name: str, path: Path, module: str, *, run: bool, installed: bool = False
 ) -> NodeType:
@@ -252,6 +295,8 @@ def _named_class(
             f"node type {name!r}: {path.name} has no class {class_name!r}; "
             f"{near(class_name, classes)}"
         )
+    if found.wrong:
+        raise UnknownNodeType(f"node type {name!r}: {found.wrong}")
     return _from_source(found, path, module, run=run, installed=installed)
 
 

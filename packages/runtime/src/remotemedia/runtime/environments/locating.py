@@ -115,7 +115,7 @@ class Locator:
     def _here(self, entry: NodeEntry, *, run: bool) -> NodeType:
         if isinstance(entry.type, str):
             return resolve_type(entry.type, self._catalog, self._paths, self._directory, run=run)
-        return type_of_class(entry.type)
+        return type_of_class(entry.type, self._catalog)
 
     def _there(self, entry: NodeEntry, placement: Placement) -> Located:
         answer = placement.answer

@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from remotemedia.core.errors import PluginError
 from remotemedia.core.node import MultiprocessNode
 from remotemedia.core.plugin import load_object, registered_nodes
 
@@ -60,7 +59,7 @@ def load_node_class(
         script: Source of the module, where no file has it.
 
     Raises:
-        PluginError: The module has no such class, or it is no node.
+        ImportError: The module has no such class, or it is no node.
     """
     sys.path[:0] = [path for path in paths if path not in sys.path]
     sys.path += [path for path in more_paths if path not in sys.path]
@@ -81,7 +80,8 @@ def load_node_class(
             found = load_object(registered.target)
     if not (isinstance(found, type) and issubclass(found, MultiprocessNode)):
         what = "has no such class" if found is None else "is no subclass of MultiprocessNode"
-        raise PluginError(type_name, target, f"{target!r} {what}; correct the target")
+        text = f"node type {type_name!r}: {target!r} {what}; correct its target"
+        raise ImportError(text)  # noqa: TRY004 - mostly, there is nothing that has a type
     return found
 
 
