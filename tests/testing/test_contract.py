@@ -377,6 +377,18 @@ class LeavesAThread(MultiprocessNode):
         return data
 
 
+class LeavesADaemon(LeavesAThread):
+    """Forgets a thread that would not keep its process alive; a library has one, too."""
+
+    def initialize(self) -> None:
+        threading.Thread(target=self.watch, name="forgotten", daemon=True).start()
+        wait = self.release.wait
+        threading.Thread(target=wait, args=(30,), name="of a library", daemon=True).start()
+
+    def watch(self) -> None:
+        self.release.wait(30)
+
+
 class ReportsLate(MultiprocessNode):
     """Works on after its cleanup."""
 
@@ -407,10 +419,13 @@ def test_nothing_more_comes_when_it_is_stopped() -> None:
     assert "generator ignored GeneratorExit" in said
 
 
-def test_no_thread_keeps_its_process_alive() -> None:
+@pytest.mark.parametrize("node", [LeavesAThread, LeavesADaemon])
+def test_no_thread_of_it_runs_on(node: type[MultiprocessNode]) -> None:
     LeavesAThread.release.clear()
     try:
-        assert "its thread 'forgotten' runs on after cleanup" in broken(spec(LeavesAThread))
+        said = broken(spec(node))
+        assert "its thread 'forgotten' runs on after cleanup" in said
+        assert "of a library" not in said
     finally:
         LeavesAThread.release.set()
 

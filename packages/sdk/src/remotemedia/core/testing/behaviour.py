@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from remotemedia.core import outputs
 from remotemedia.core.errors import LoanError, NodeError, ProcessCrashError
 from remotemedia.core.ports import PORT_TYPES
-from remotemedia.core.testing.clock import is_idle_worker
+from remotemedia.core.testing.clock import is_idle_worker, runs_code_of
 from remotemedia.core.testing.harness import NodeHarness
 from remotemedia.core.testing.report import Violation
 from remotemedia.core.testing.samples import sample
@@ -235,14 +236,18 @@ class Behaviour:
                 )
 
     def _look_at_what_is_left(self, harness: NodeHarness, before: set[threading.Thread]) -> None:
+        file = str(getattr(sys.modules.get(type(harness.node).__module__), "__file__", ""))
         for thread in set(threading.enumerate()) - before:
-            if thread.daemon or is_idle_worker(thread):
+            # Libraries have daemon threads that stay; those of the node itself are a mistake.
+            if is_idle_worker(thread) or (thread.daemon and not runs_code_of(thread, file)):
                 continue
             thread.join(_THREADS_END_WITHIN_SECS)
             if thread.is_alive():
                 self._violation(
                     f"its thread {thread.name!r} runs on after cleanup",
-                    "its process can't end by itself, and has to be killed",
+                    "it works on what cleanup has released, for as long as its process lives"
+                    if thread.daemon
+                    else "its process can't end by itself, and has to be killed",
                     "end and join the thread in cleanup",
                 )
         if harness.is_active_after_cleanup:

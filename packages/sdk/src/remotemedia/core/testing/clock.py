@@ -116,6 +116,14 @@ def is_idle_worker(thread: threading.Thread) -> bool:
     return _stands_in(thread, _EXECUTOR)
 
 
+def runs_code_of(thread: threading.Thread, file: str) -> bool:
+    """Say whether a thread is in the code of a file, or in something that it has called."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented
+    while frame is not None and frame.f_code.co_filename != file:
+        frame = frame.f_back
+    return frame is not None
+
+
 def _stands_in(thread: threading.Thread, *places: tuple[str, ...]) -> bool:
     """Say whether a thread is in one of these modules, named by the end of their paths."""
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented

@@ -39,7 +39,7 @@ def check_node_contract(
       An input of any type swallows no type in silence that it can't use.
     - `cleanup` works also when `initialize` has not begun, or failed at any report of progress.
     - Stopped in the middle of a stream, and after its cleanup, nothing more comes from it, and no
-      thread of it keeps its process alive.
+      thread of it runs on.
 
     Args:
         node: A node type's name, `"module:Class"`, its NodeSpec, or the class.
