@@ -96,6 +96,43 @@ def test_jsonl_holds_the_output_events(
         "count", "begin", 0.0, 0.02)  # fmt: skip
 
 
+_GATE = """
+from remotemedia.core.data import RuntimeData
+from remotemedia.core.node import MultiprocessNode
+from remotemedia.core.plugin import Port, register_node
+
+@register_node(
+    "gate",
+    inputs=[Port("audio", "audio")],
+    outputs=[Port("loud", "audio"), Port("events", "json"), Port("notes", "text")],
+)
+class Gate(MultiprocessNode):
+    def finish(self):
+        yield RuntimeData.json({"opened": 3}, port="events")
+        yield RuntimeData.text("three times", port="notes")
+    def process(self, data):
+        return RuntimeData.audio(data.as_numpy(), 16000, port="loud")
+"""
+
+
+def test_a_file_goes_to_the_output_that_it_can_hold(
+    command: Call, audio: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "gate.py").write_text(_GATE, encoding="utf-8")
+    text = 'extra_paths = ["."]\noutputs = ["gate.loud", "gate.{}"]\n[nodes.gate]\ntype = "gate"\n'
+    (tmp_path / "p.toml").write_text(text.format("events"), encoding="utf-8")
+    files = ["-i", audio(), "-o", "gate=e.jsonl", "-o", "gate=l.wav"]
+    assert command("run", "p.toml", *files).code == 0
+    assert json.loads((tmp_path / "e.jsonl").read_text(encoding="utf-8"))["value"] == {"opened": 3}
+    (tmp_path / "p.toml").write_text(text.format('events", "gate.notes'), encoding="utf-8")
+    result = command("run", "p.toml", *files)
+    assert result.code == 2
+    assert (
+        "--output gate=e.jsonl: node 'gate' has the outputs gate.events, gate.notes; say which, as "
+        "in --output gate.events=e.jsonl"
+    ) in result.err
+
+
 def test_several_inputs_and_outputs(command: Call, pipeline: Call, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.txt").write_text(name, encoding="utf-8")

@@ -144,6 +144,12 @@ async def test_a_node_in_the_middle_says_how_to_reach_it(chain: Callable[..., Pi
     async with Session("s", chain("Echo", "Echo", executor="inline")) as session:
         with pytest.raises(SessionError, match="list others in the pipeline's inputs"):
             await session.send("b", 1)
+        with pytest.raises(
+            SessionError, match=r"node 'a' has no input 'inptu'; did you mean 'input'"
+        ):
+            await session.send("a.inptu", "x")
+        with pytest.raises(SessionError, match=r"there is no node 'aa'; did you mean 'a'"):
+            await session.send("aa", "x")
         with pytest.raises(SessionError, match="list others in the pipeline's outputs"):
             await session.receive("a")
 

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import anyio
 
-from remotemedia.core.errors import EndOfStream, SessionError
+from remotemedia.core.errors import EndOfStream, SessionError, near
 from remotemedia.core.ports import match_port
 from remotemedia.runtime.channels.bell import AsyncBell, Bell, Bells
 from remotemedia.runtime.channels.inlet import Inlet
 from remotemedia.runtime.channels.outlet import Outlet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping, Sequence
 
     from remotemedia.core.data import RuntimeData
+    from remotemedia.core.ports import Port
     from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.channels.space import Space
     from remotemedia.runtime.graph import Graph, PortRef
@@ -110,13 +111,16 @@ class Ends(Generic[_End]):
     Args:
         side: `input` or `output`.
         ends: All of them.
-        nodes: Ids of all nodes, for messages.
+        ports: The ports of that side of all nodes, by node id, for messages.
     """
 
     def __init__(
-        self, side: Literal["input", "output"], ends: list[_End], nodes: Collection[str]
+        self,
+        side: Literal["input", "output"],
+        ends: list[_End],
+        ports: Mapping[str, Sequence[Port]],
     ) -> None:
-        self._side, self._nodes = side, nodes
+        self._side, self._ports = side, ports
         self._ends = {str(end.ref): end for end in ends}
 
     @property
@@ -152,12 +156,16 @@ class Ends(Generic[_End]):
         if of_node and not port:
             raise SessionError(f"node {node!r} has several {side}s; name one of {sorted(of_node)}")
         known = f"the application's {side}s are {sorted(ends)}"
-        if node in self._nodes:
+        ports = self._ports.get(node)
+        if ports is not None:
+            if port and match_port(port, ports, side) is None:
+                theirs = near(port, [port.name for port in ports])
+                raise SessionError(f"node {node!r} has no {side} {port!r}; {theirs}")
             verb = "sent to" if side == "input" else "received from"
             raise SessionError(
                 f"{name!r} can't be {verb}: {known}; list others in the pipeline's {side}s"
             )
-        raise SessionError(f"there is no node {node!r}; {known}")
+        raise SessionError(f"there is no node {node!r}; {near(node, self._ports)}")
 
 
 def open_feeds(
@@ -169,7 +177,7 @@ def open_feeds(
     for plan in wiring.application.outlets:
         bell = AsyncBell(bells, plan.room)
         feeds.append(Feed(refs[plan.port], bell, Outlet(space, plan, ledger, bells, bell)))
-    return Ends("input", feeds, graph.nodes)
+    return Ends("input", feeds, {n.id: n.type.spec.inputs for n in graph.nodes.values()})
 
 
 def open_taps(
@@ -181,4 +189,4 @@ def open_taps(
     for plan in wiring.application.inlets:
         bell = AsyncBell(bells, plan.link.bell)
         taps.append(Tap(refs[plan.port], bell, Inlet(space, plan, ledger, bells)))
-    return Ends("output", taps, graph.nodes)
+    return Ends("output", taps, {n.id: n.type.spec.outputs for n in graph.nodes.values()})

@@ -30,6 +30,9 @@ __all__ = ["Feed", "Plan", "Tap", "make_plan"]
 
 Side = Literal["input", "output"]
 
+# What outputs a file of each kind can hold.
+_WRITTEN = {"audio": ("audio", "any"), "text": ("text", "json", "any")}
+
 
 @dataclass
 class Feed:
@@ -145,8 +148,7 @@ def _bind_outputs(pipeline: Pipeline, graph: Graph, given: Sequence[str]) -> dic
                 what = "is a directory"
             raise UsageMistake(f"--output {spec}: {what}; name a file with one of {known}")
         ref = _choose(name, path, graph.outputs, "output")
-        takes = ("audio", "any") if kind == "audio" else ("text", "json", "any")
-        if ref.port.type not in takes:
+        if ref.port.type not in _WRITTEN[kind]:
             raise UsageMistake(f"--output {spec}: {ref} gives {ref.port.type}, not {kind}")
         if str(ref) in bound:
             raise UsageMistake(f"--output {spec}: {ref} is written to {bound[str(ref)]} already")
@@ -160,6 +162,7 @@ def _bind_outputs(pipeline: Pipeline, graph: Graph, given: Sequence[str]) -> dic
 def _choose(name: str | None, path: Path, refs: Sequence[PortRef], side: Side) -> PortRef:
     """Return the port that a file is meant for."""
     option, names = f"--{side}", ", ".join(map(str, refs))
+    given = path if name is None else f"{name}={path}"
     if not refs:
         raise UsageMistake(f"{option} {path}: the pipeline has no {side}")
     if name is not None:
@@ -170,19 +173,24 @@ def _choose(name: str | None, path: Path, refs: Sequence[PortRef], side: Side) -
             refs = [ref for ref in refs if ref.port is found]
         if not refs:
             raise UsageMistake(
-                f"{option} {name}={path}: {name} is no {side} of the pipeline; its {side}s are "
-                f"{names}"
+                f"{option} {given}: {name} is no {side} of the pipeline; its {side}s are {names}"
             )
     kind = kind_of(path)
-    fitting = [ref for ref in refs if kind is None or ref.port.accepts(kind)]
+    fitting = [ref for ref in refs if kind is None or _fits(ref, kind, side)]
     exact = [ref for ref in fitting if ref.port.type == kind]
     for candidates in (refs, exact, fitting):
         if len(candidates) == 1:
             return candidates[0]
-    hint = f"{option} {refs[0]}={path}"
+    left = fitting or refs
+    names, hint = ", ".join(map(str, left)), f"{option} {left[0]}={path}"
+    whose = "the pipeline" if name is None else f"node {name!r}"
     raise UsageMistake(
-        f"{option} {path}: the pipeline has the {side}s {names}; say which, as in {hint}"
+        f"{option} {given}: {whose} has the {side}s {names}; say which, as in {hint}"
     )
+
+
+def _fits(ref: PortRef, kind: Literal["audio", "text"], side: Side) -> bool:
+    return ref.port.accepts(kind) if side == "input" else ref.port.type in _WRITTEN[kind]
 
 
 def _open(ref: PortRef, path: Path) -> AudioReader | TextReader:
