@@ -104,12 +104,12 @@ from remotemedia.core.plugin import Port, register_node
 @register_node(
     "gate",
     inputs=[Port("audio", "audio")],
-    outputs=[Port("loud", "audio"), Port("events", "json"), Port("notes", "text")],
+    outputs=[Port("loud", "audio"), Port("events", "json"), Port("notes", "json")],
 )
 class Gate(MultiprocessNode):
     def finish(self):
         yield RuntimeData.json({"opened": 3}, port="events")
-        yield RuntimeData.text("three times", port="notes")
+        yield RuntimeData.json("three times", port="notes")
     def process(self, data):
         return RuntimeData.audio(data.as_numpy(), 16000, port="loud")
 """

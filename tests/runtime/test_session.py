@@ -145,10 +145,10 @@ async def test_a_node_in_the_middle_says_how_to_reach_it(chain: Callable[..., Pi
         with pytest.raises(SessionError, match="list others in the pipeline's inputs"):
             await session.send("b", 1)
         with pytest.raises(
-            SessionError, match=r"node 'a' has no input 'inptu'; did you mean 'input'"
+            SessionError, match=r"node 'a' has no input 'inptu' .* did you mean 'input'"
         ):
             await session.send("a.inptu", "x")
-        with pytest.raises(SessionError, match=r"there is no node 'aa'; did you mean 'a'"):
+        with pytest.raises(SessionError, match=r"there is no node 'aa' .* did you mean 'a'\?"):
             await session.send("aa", "x")
         with pytest.raises(SessionError, match="list others in the pipeline's outputs"):
             await session.receive("a")

@@ -160,12 +160,12 @@ class Ends(Generic[_End]):
         if ports is not None:
             if port and match_port(port, ports, side) is None:
                 theirs = near(port, [port.name for port in ports])
-                raise SessionError(f"node {node!r} has no {side} {port!r}; {theirs}")
+                raise SessionError(f"node {node!r} has no {side} {port!r} ({known}); {theirs}")
             verb = "sent to" if side == "input" else "received from"
             raise SessionError(
                 f"{name!r} can't be {verb}: {known}; list others in the pipeline's {side}s"
             )
-        raise SessionError(f"there is no node {node!r}; {near(node, self._ports)}")
+        raise SessionError(f"there is no node {node!r} ({known}); {near(node, self._ports)}")
 
 
 def open_feeds(
