@@ -31,7 +31,7 @@ def test_it_writes_a_package_and_says_what_is_next(command: Call, tmp_path: Path
     written = [path for path in (tmp_path / "acme-denoise").rglob("*") if path.is_file()]
     listed, _, advice = result.out.partition("\nNext:\n")
     assert sorted(listed.split()) == sorted(str(path.relative_to(tmp_path)) for path in written)
-    assert advice.startswith("  cd acme-denoise\n  pip install -e .")
+    assert advice.startswith("  cd acme-denoise\n  python -m pip install --upgrade pip ")
     assert "src/acme_denoise/node.py" in advice
     assert {path.name for path in tmp_path.iterdir()} == {"acme-denoise"}
 

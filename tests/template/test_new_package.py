@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
 pytestmark = [pytest.mark.template, pytest.mark.timeout(480)]  # twelve environments are made
 SHORTEST, LONGEST = "a", "acme-with-a-name-of-32-letters-x"
@@ -54,14 +55,17 @@ def test_whatever_its_name_it_keeps_its_rules(name: str, tmp_path: Path) -> None
     run(ours("ruff"), "format", "--no-cache", "--check", "--diff", cwd=tmp_path / name)
 
 
-def test_its_own_tox_passes(tmp_path: Path, constraints: str) -> None:
+def test_what_its_workflow_runs_passes(tmp_path: Path, constraints: str) -> None:
     run(ours("remotemedia"), "new", "acme-denoise", cwd=tmp_path)
-    out = run(
-        *(ours("tox"), "run-parallel", "--parallel", "2", "--parallel-no-spinner"),
-        *("--workdir", tmp_path / "tox", "--skip-missing-interpreters", "false"),
-        cwd=tmp_path / "acme-denoise",
-        UV_CONSTRAINT=constraints,
-    )
+    project = tmp_path / "acme-denoise"
+    text = (project / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    (job,) = workflow["jobs"].values()
+    assert job["runs-on"] == "ubuntu-latest"
+    used = [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step]
+    assert used == ["actions/checkout", "astral-sh/setup-uv"]
+    (command,) = [step["run"] for step in job["steps"] if "run" in step]
+    out = run("sh", "-ec", command, cwd=project, UV_CONSTRAINT=constraints)
     for environment in ("lint", "type", "py310", "py311", "py312", "py313"):
         assert f"{environment}: OK" in out
 

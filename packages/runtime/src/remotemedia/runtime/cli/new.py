@@ -47,6 +47,7 @@ def new(context: click.Context, name: str, directory: Path | None) -> None:
         click.echo(f"{place / path}")
     click.echo("\nNext:")
     click.echo(f"  cd {shlex.quote(str(place))}")
+    click.echo("  python -m pip install --upgrade pip       # --group takes 25.1 or newer")
     click.echo("  pip install -e . --group test")
     click.echo("  pytest                                    # or tox, with all Pythons")
     click.echo("  remotemedia run pipeline.toml --input heard.wav --output quieter.wav")
