@@ -11,7 +11,7 @@ from remotemedia.core.errors import DataError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Outlet", "Outputs", "Stopped", "check_type"]
 
@@ -115,6 +115,8 @@ class Outputs(Generic[_Outlet]):
         elif isinstance(result, (RuntimeData, str, bytes, dict)) or hasattr(result, "dtype"):
             await self._send(result)
         elif hasattr(result, "__iter__"):
+            if isinstance(result, (list, tuple)) and len(self._outlets) > 1:
+                _check_distinct(result)
             for item in result:
                 await self._send(item)
         else:
@@ -169,6 +171,20 @@ class Outputs(Generic[_Outlet]):
         """
         for outlet in self._outlets.values():
             outlet.check_loans()
+
+
+def _check_distinct(items: Sequence[Any]) -> None:
+    """Make sure that a list names no item twice: its port is one, and the last that was set."""
+    seen: set[int] = set()
+    for at, item in enumerate(items):
+        if id(item) in seen and item.__class__ is RuntimeData:
+            raise DataError(
+                f"item {at + 1} of what process returned is the same RuntimeData as one before, "
+                f"and an item leaves by one port ({item.port!r} is what it names last): return "
+                "copy.copy(item) with another port, which shares the payload; or yield it once "
+                "for each port"
+            )
+        seen.add(id(item))
 
 
 def check_type(port: str, wanted: str, data: RuntimeData) -> None:
