@@ -8,27 +8,27 @@ says is believed before it was checked against the slice's length.
 from __future__ import annotations
 
 import struct
-from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
 
 from remotemedia.core.data import (
-    AudioMetadata,
-    BytesMetadata,
     DataType,
-    JsonMetadata,
-    Metadata,
     RuntimeData,
-    TensorMetadata,
-    TextMetadata,
-    VideoMetadata,
 )
 from remotemedia.core.errors import DataError, WireError
+from remotemedia.core.wire_header import (
+    ArrayHeader,
+    check_header,
+    encode_header,
+    known_headers,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from remotemedia.core.wire_header import ArrayPlace, KnownHeader
 
 __all__ = [
     "ALIGNMENT",
@@ -56,61 +56,9 @@ _PREFIX = struct.Struct("<6sHIIQQQq16x")
 _DATA_BEGIN, _END_BEGIN, _FILLER_BEGIN = (
     MAGIC + bytes((WIRE_VERSION, kind)) for kind in (DATA, END, FILLER)
 )
-_MAX_DIMENSIONS = 32
-_MAX_REMEMBERED = 64
 
-
-class _Array(msgspec.Struct, array_like=True):
-    """Where an array lies: name (empty for the only one), dtype, shape, offset in the payload."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    offset: int
-
-
-class _Header(msgspec.Struct, omit_defaults=True, tag_field="type"):
-    session: str = ""
-    arrays: list[_Array] = []
-
-
-class _Audio(_Header, tag="audio", omit_defaults=True, kw_only=True):
-    metadata: AudioMetadata
-
-
-class _Video(_Header, tag="video", omit_defaults=True, kw_only=True):
-    metadata: VideoMetadata
-
-
-class _Text(_Header, tag="text", omit_defaults=True, kw_only=True):
-    metadata: TextMetadata
-
-
-class _Tensor(_Header, tag="tensor", omit_defaults=True, kw_only=True):
-    metadata: TensorMetadata
-
-
-class _Json(_Header, tag="json", omit_defaults=True, kw_only=True):
-    metadata: JsonMetadata
-
-
-class _Bytes(_Header, tag="bytes", omit_defaults=True, kw_only=True):
-    metadata: BytesMetadata
-
-
-_HEADERS: dict[DataType, type[Any]] = {
-    DataType.AUDIO: _Audio,
-    DataType.VIDEO: _Video,
-    DataType.TEXT: _Text,
-    DataType.TENSOR: _Tensor,
-    DataType.JSON: _Json,
-    DataType.BYTES: _Bytes,
-}
-_TYPES = {header: data_type for data_type, header in _HEADERS.items()}
-_AnyHeader = _Audio | _Video | _Text | _Tensor | _Json | _Bytes
 
 _encoder = msgspec.msgpack.Encoder()
-_header_decoder = msgspec.msgpack.Decoder(_AnyHeader)
 _value_decoder = msgspec.msgpack.Decoder()
 
 
@@ -141,10 +89,10 @@ class Message:
 
     def __init__(self, data: RuntimeData) -> None:
         payload = data.payload
-        described: list[_Array] = []
+        described: list[ArrayHeader] = []
         self.parts: list[tuple[NDArray[Any] | Body, int]]
         if isinstance(payload, np.ndarray):
-            described = [_Array("", payload.dtype.str, payload.shape, 0)]
+            described = [ArrayHeader("", payload.dtype.str, payload.shape, 0)]
             self.parts = [(payload, 0)]
             size = payload.nbytes
         elif data.type is DataType.TENSOR:
@@ -152,7 +100,7 @@ class Message:
             self.parts = []
             for name, array in payload.items():
                 offset = aligned(size)
-                described.append(_Array(name, array.dtype.str, array.shape, offset))
+                described.append(ArrayHeader(name, array.dtype.str, array.shape, offset))
                 self.parts.append((array, offset))
                 size = offset + array.nbytes
         else:
@@ -160,14 +108,12 @@ class Message:
             self.parts = [(body, 0)]
             size = len(body)
         try:
-            header = _encoder.encode(
-                _HEADERS[data.type](data.session_id, described, metadata=data.metadata)
-            )
+            header = encode_header(data, described)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise DataError(f"metadata can't be encoded: {error}") from error
-        if header not in _known:
+        if header not in known_headers:
             try:
-                _check_header(header)
+                check_header(header)
             except WireError as error:  # here is where the mistake can be found
                 raise DataError(f"no receiver could read this: {error}") from error
         timestamp = data.timestamp
@@ -269,31 +215,6 @@ class Received(NamedTuple):
     is_filler: bool = False
 
 
-class _Known(NamedTuple):
-    """A header that was checked, with what it says that a payload has to be."""
-
-    type: DataType
-    session: str
-    arrays: list[_Place]
-    size: int
-    metadata: Metadata
-
-
-class _Place(NamedTuple):
-    """An array that was checked; `elements` is how many it has."""
-
-    name: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    offset: int
-    elements: int
-
-
-# A stream's messages differ in their payloads and hardly ever in their headers: those that were
-# just checked are not checked again.
-_known: dict[bytes, _Known] = {}
-
-
 def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
     """Read a message; its arrays are views of `slice_`, as writable or not as that is.
 
@@ -313,7 +234,7 @@ def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
             f"header of {header_size} and payload of {size} bytes at {offset} don't fit {length}"
         )
     header = bytes(view[PREFIX_SIZE : PREFIX_SIZE + header_size])
-    known = _known.get(header) or _check_header(header)
+    known = known_headers.get(header) or check_header(header)
     if known.size > size:
         raise WireError(f"arrays of {known.size} bytes in a payload of {size}")
     try:
@@ -340,55 +261,14 @@ def _check_begin(begin: bytes) -> None:
         raise WireError(f"unknown kind of message {kind}")
 
 
-def _check_header(encoded: bytes) -> _Known:
-    """Check a header, with the arrays that it describes; remember it if it can come again."""
-    try:
-        header = _header_decoder.decode(encoded)
-        data_type = _TYPES[header.__class__]
-        arrays = [_place(array) for array in header.arrays]
-        size = max((p.offset + p.elements * p.dtype.itemsize for p in arrays), default=0)
-        blank: Any = _BLANK.get(data_type)
-        if data_type in (DataType.AUDIO, DataType.VIDEO, DataType.TENSOR):
-            blank = {place.name: _shape_only(place.shape, place.dtype) for place in arrays}
-            if len(blank) != len(arrays):
-                raise WireError("two arrays of one message have the same name")
-            if [*blank] == [""]:
-                blank = blank[""]
-        elif arrays:
-            raise WireError(f"{data_type.value} data that has arrays")
-        RuntimeData(data_type, blank, metadata=header.metadata)
-    except (msgspec.MsgspecError, DataError, RecursionError, ValueError, OverflowError) as error:
-        raise WireError(f"malformed message: {error}") from error
-    known = _Known(data_type, header.session, arrays, size, header.metadata)
-    if not header.metadata.extra:  # else each message needs its own
-        if len(_known) >= _MAX_REMEMBERED:
-            _known.clear()
-        _known[encoded] = known
-    return known
-
-
-def _place(array: _Array) -> _Place:
-    dtype, shape, offset = _dtype(array.dtype), array.shape, array.offset
-    if len(shape) > _MAX_DIMENSIONS or offset < 0 or any(n < 0 for n in shape):
-        raise WireError(f"impossible array of shape {shape!r:.80} at {offset}")
-    return _Place(array.name, dtype, shape, offset, prod(shape))
-
-
-_BLANK: dict[DataType, Any] = {DataType.TEXT: "", DataType.BYTES: b"", DataType.JSON: None}
-
-
-def _shape_only(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    return np.ndarray(shape, dtype, bytes(dtype.itemsize), 0, (0,) * len(shape))
-
-
-def _array(view: memoryview, place: _Place, begin: int) -> NDArray[Any]:
+def _array(view: memoryview, place: ArrayPlace, begin: int) -> NDArray[Any]:
     """Return an array over memory. What np.ndarray makes of read-only memory can be unlocked."""
     _, dtype, shape, offset, elements = place
     flat = np.frombuffer(view, dtype, elements, begin + offset)
     return flat if len(shape) == 1 else flat.reshape(shape)
 
 
-def _payload(known: _Known, view: memoryview, offset: int, size: int) -> Any:  # noqa: ANN401
+def _payload(known: KnownHeader, view: memoryview, offset: int, size: int) -> Any:  # noqa: ANN401
     arrays = known.arrays
     if len(arrays) == 1 and not arrays[0].name:
         return _array(view, arrays[0], offset)
@@ -400,12 +280,3 @@ def _payload(known: _Known, view: memoryview, offset: int, size: int) -> Any:  #
     if known.type is DataType.JSON:
         return _value_decoder.decode(body)
     return bytes(body)
-
-
-def _dtype(name: str) -> np.dtype[Any]:
-    if not 2 <= len(name) <= 4 or name[0] not in "<>|" or name[1] not in "biufc":
-        raise WireError(f"dtype {name!r:.20} can't be shared")
-    try:
-        return np.dtype(name)
-    except TypeError as error:
-        raise WireError(f"unknown dtype {name!r}") from error
