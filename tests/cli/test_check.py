@@ -55,6 +55,13 @@ def test_all_mistakes_at_once_with_their_lines(command: Call, pipeline: Call) ->
     assert result.err == f"{file}: {len(wanted) + 1} mistakes\n"
 
 
+def test_a_port_that_is_written_wrong_is_one_mistake(command: Call, pipeline: Call) -> None:
+    result = command("check", pipeline('inputs = ["up.txt"]', up="upper"))
+    assert result.code == 2
+    assert len(result.out.splitlines()) == 1
+    assert "up.txt: node 'up' has no input 'txt'; did you mean 'text'?" in result.out
+
+
 def test_mistakes_as_json(command: Call, pipeline: Call) -> None:
     file = pipeline('colour = "blue"', up="upper", other="uper")
     result = command("check", file, "--json")

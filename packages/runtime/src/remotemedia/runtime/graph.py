@@ -344,13 +344,18 @@ class _Resolver:
                     continue
                 if given is None and node not in connected_nodes:
                     chosen.append(PortRef(node, port))
-                elif port.required and not self.in_broken_edge(node):
+                elif port.required and not (self.in_broken_edge(node) or self.in_inputs(node)):
                     self.problem(
                         ("nodes", node),
                         f"node {node!r}: input {port.name!r} is not connected; add an edge to it, "
                         "or list it in inputs",
                     )
         return tuple(chosen)
+
+    def in_inputs(self, node: str) -> bool:
+        """Say whether the pipeline's inputs name a port that the node does not have."""
+        names = [n for n in self.pipeline.inputs or () if n.partition(".")[0] == node]
+        return any(f"{name}:" in problem for name in names for problem in self.problems)
 
     def in_broken_edge(self, node: str) -> bool:
         """Say whether an edge to the node has a mistake of its own, which explains enough."""

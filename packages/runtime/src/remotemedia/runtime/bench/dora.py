@@ -87,7 +87,7 @@ class _DoraEnd(End):
     def __init__(self) -> None:
         import dora
 
-        self._node = dora.Node()
+        self._node: Any = dora.Node()  # its types lack some of its methods
         self._source = blank(1)
 
     def send(self, size: int, mode: Mode) -> None:

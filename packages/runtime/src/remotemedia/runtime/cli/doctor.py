@@ -85,7 +85,7 @@ def doctor(
     if as_json:
         print_json(events.CheckupSummary(ok, failed, len(problems)))
     else:
-        broken = f", {len(problems)} broken plugins" if problems else ""
+        broken = f", {len(problems)} broken plugin{'s' * (len(problems) > 1)}" if problems else ""
         click.echo(f"{ok} load, {failed} do not{broken}", err=True)
     context.exit(1 if failed or problems else 0)
 
