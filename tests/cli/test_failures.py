@@ -239,6 +239,37 @@ def test_where_a_node_raised_is_its_own_line_and_not_that_of_the_standard_librar
     assert "cli_nodes.py" in place
 
 
+_UNTIDY = """
+import numpy as np
+from remotemedia.core.data import RuntimeData
+from remotemedia.core.node import MultiprocessNode
+
+class Untidy(MultiprocessNode):
+    def process(self, data):
+        return RuntimeData.tensor({"one": np.zeros((2, 3), "float32")}, floor=-3)
+    def cleanup(self):
+        raise OSError("on purpose")
+"""
+
+
+def test_an_error_of_cleanup_is_a_warning_and_a_tensor_tells_its_kind(
+    command: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "untidy.py").write_text(_UNTIDY, encoding="utf-8")
+    (tmp_path / "p.toml").write_text('[nodes.a]\ntype = "untidy.py:Untidy"\n', encoding="utf-8")
+    result = command("run", "p.toml", "-i", "-", text="hello\n")
+    assert result.code == 0
+    assert "warning: Node 'a' failed in cleanup: OSError: on purpose" in result.err
+    assert "skipped" not in result.err
+    result = command("run", "p.toml", "-i", "-", "--json", text="hello\n")
+    (output,) = result.of("output")
+    assert output["arrays"] == {"one": {"shape": [2, 3], "dtype": "float32"}}
+    assert (output["size"], output["extra"]) == (24, {"floor": -3})
+    (error,) = result.of("error")
+    assert (error["fatal"], error["item"]) == (False, None)
+    assert result.summary["skipped"] == 0
+
+
 def test_a_command_that_is_killed_leaves_nothing_beside_its_outputs(
     start: Call, pipeline: Call, tmp_path: Path
 ) -> None:

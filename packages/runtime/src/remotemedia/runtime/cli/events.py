@@ -33,6 +33,7 @@ __all__ = [
     "ReloadEvent",
     "RunSummary",
     "SettingEvent",
+    "TensorOutput",
     "TextOutput",
     "output_event",
 ]
@@ -159,8 +160,34 @@ class JsonOutput(OutputEvent, frozen=True, tag="output"):
     value: Any
 
 
+class TensorOutput(OutputEvent, frozen=True, tag="output"):
+    """A tensor; of its numbers, only the kind is told.
+
+    Attributes:
+        arrays: The shape and dtype of each array, by name; the name of a single one is empty.
+        size: Of all together, in bytes.
+        extra: What else its node said of it.
+    """
+
+    arrays: dict[str, ArrayKind]
+    size: int
+    extra: dict[str, Any]
+
+
+class ArrayKind(msgspec.Struct, frozen=True):
+    """What an array is.
+
+    Attributes:
+        shape: Its shape.
+        dtype: Its dtype, as `float32`.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
 class OtherOutput(OutputEvent, frozen=True, tag="output"):
-    """Data that is only counted: video, tensors, bytes.
+    """Data that is only counted: video, bytes.
 
     Attributes:
         size: In bytes.
@@ -176,7 +203,9 @@ class ErrorEvent(Event, frozen=True, tag="error"):
         type: Name of the error, as `NodeError`; `Interrupted` when a signal stopped the run.
         message: What failed, why, and what to do; several lines where there are several mistakes.
         node: The node that is meant, or null.
-        fatal: It ended the run; else a node skipped one item (`on_error = "continue"`).
+        fatal: It ended the run.
+        item: The item that a node skipped (`on_error = "continue"`), as `port#sequence`; null
+            where the error is of none, as one of `cleanup`.
         exit_code: That of the command, if it is fatal.
         traceback: Of the node, with --debug.
     """
@@ -184,6 +213,7 @@ class ErrorEvent(Event, frozen=True, tag="error"):
     type: str
     message: str
     node: str | None = None
+    item: str | None = None
     fatal: bool = True
     exit_code: int | None = None
     traceback: str | None = None
@@ -345,4 +375,8 @@ def output_event(ref: PortRef, data: RuntimeData, at: float) -> OutputEvent:
         )
     if data.type is DataType.JSON:
         return JsonOutput(node, port, kind, at, data.payload)
+    if data.type is DataType.TENSOR:
+        named = data.payload if isinstance(data.payload, dict) else {"": data.payload}
+        arrays = {name: ArrayKind(a.shape, str(a.dtype)) for name, a in named.items()}
+        return TensorOutput(node, port, kind, at, arrays, data.size, meta.extra)
     return OtherOutput(node, port, kind, at, data.size)

@@ -150,7 +150,8 @@ class PlainReporter(Reporter):
         """Print its message."""
         if event.traceback:
             self.log(event.traceback.rstrip())
-        self.log(printable(f"{'error' if event.fatal else 'skipped'}: {event.message}"))
+        what = "error" if event.fatal else "warning" if event.item is None else "skipped"
+        self.log(printable(f"{what}: {event.message}"))
 
     def summary(self, event: RunSummary) -> None:
         """Print how long things took and what was written."""

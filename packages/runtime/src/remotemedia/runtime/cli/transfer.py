@@ -114,7 +114,7 @@ class Transfer:
             if tap.path is not None:
                 tap.sink = open_sink(tap.path)
         session = Session(f"run-{os.getpid()}", self._pipeline, runtime=self._runtime)
-        session.on_node_error(self._on_skipped)
+        session.on_node_error(self._on_node_error)
         async with self._runtime:
             self.started = True
             try:
@@ -219,8 +219,8 @@ class Transfer:
     def _on_progress(self, step: Progress) -> None:
         self._reporter.progress(ProgressEvent.of(step, self._now()))
 
-    def _on_skipped(self, error: NodeError) -> None:
-        self._skipped += 1
+    def _on_node_error(self, error: NodeError) -> None:
+        self._skipped += bool(error.item)
         self._reporter.error(error_event(error, None, debug=False, fatal=False))
 
     def _summary(self) -> RunSummary:

@@ -70,6 +70,7 @@ def error_event(
         type=type(error).__name__,
         message=_message(error, debug=debug),
         node=getattr(error, "node_id", None),
+        item=getattr(error, "item", None) or None,
         fatal=fatal,
         exit_code=code,
         traceback=_tracebacks(error) if debug else None,
