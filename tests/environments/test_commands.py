@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner
 
 from remotemedia.runtime import MultiprocessConfig, Pipeline, Session
 from remotemedia.runtime.cli.main import remotemedia
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +134,8 @@ def test_types_in_environments_are_listed_shown_and_loaded(
     pipeline = tmp_path / "shown.toml"
     pipeline.write_text(command(shared_store, "nodes", "show", "acme_after", "--toml"), "utf-8")
     command(shared_store, "check", str(pipeline))
+    schema = json.loads(command(shared_store, "nodes", "schema"))
+    jsonschema.validate(tomllib.loads(pipeline.read_text("utf-8")), schema)
     (checkup, summary) = events(shared_store, "nodes", "doctor", "acme_after")
     assert (checkup["ok"], checkup["problem"]) == (True, None)
     assert summary["ok"] == 1

@@ -70,6 +70,14 @@ def test_it_is_a_schema_itself() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
+def test_types_that_are_only_elsewhere_are_known_by_name() -> None:
+    schema = pipeline_schema([SENDER], {"far.away": "Far away."})
+    text = "[nodes.a]\ntype = '{}'\nconfig.anything = 1"
+    assert mistakes(text.format("far.away"), schema) == []
+    assert mistakes(text.format("far.gone"), schema) != []
+    assert mistakes(text.format("sender"), schema) != []
+
+
 RIGHT = {
     "least": "[nodes.a]\ntype = 'acme.greeter'",
     "all": """
@@ -77,7 +85,10 @@ RIGHT = {
         name = "x"
         inputs = ["a.input"]
         outputs = ["b.text", "a"]
-        edges = ["b.text -> a", { from = "b.text", to = "a.input", policy = "error", capacity = 3 }]
+        edges = [
+          "b.text -> a",
+          { from = "b.text", to = "a.input", policy = "error", capacity = 3, message_bytes = 9 },
+        ]
         [nodes.a]
         type = "sender"
         executor = "inline"

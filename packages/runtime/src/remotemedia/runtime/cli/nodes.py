@@ -136,8 +136,9 @@ def show(
 def schema(*, extra_paths: tuple[Path, ...]) -> None:
     """Print a JSON Schema of pipeline files with the node types that there are here.
 
-    Editors check and complete pipeline files by it, config of each node included. Write it to a
-    file, and name that in the first line of a pipeline file: #:schema ./pipeline.schema.json
+    Editors check and complete pipeline files by it, config of each node included (of those that
+    are only in environments of nodes, the type). Write it to a file, and name that in the first
+    line of a pipeline file: #:schema ./pipeline.schema.json
 
     Exit codes: 0 done, 2 wrong usage or configuration.
     """
@@ -146,7 +147,8 @@ def schema(*, extra_paths: tuple[Path, ...]) -> None:
     inventory = inventory_of(extra_paths)
     from remotemedia.runtime.reference.pipeline_schema import pipeline_schema
 
-    made = pipeline_schema(node.spec for node in inventory.nodes)
+    elsewhere = {entry.type.spec.name: entry.type.spec.summary for entry in inventory.elsewhere}
+    made = pipeline_schema((node.spec for node in inventory.nodes), elsewhere)
     click.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 

@@ -12,7 +12,7 @@ from remotemedia.runtime.reference.config_schema import config_schema
 from remotemedia.runtime.reference.docstrings import attribute_docs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from remotemedia.core.plugin import NodeSpec
 
@@ -24,7 +24,9 @@ _EDGE = r"^\s*[A-Za-z0-9_][A-Za-z0-9_.-]*\s*->\s*[A-Za-z0-9_][A-Za-z0-9_.-]*\s*$
 _WRITTEN = {"max_memory": {"type": ["integer", "string"]}}
 
 
-def pipeline_schema(specs: Iterable[NodeSpec]) -> dict[str, Any]:
+def pipeline_schema(
+    specs: Iterable[NodeSpec], elsewhere: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the JSON Schema (draft 7, what editors for TOML know) of pipeline files.
 
     A node type that is not among `specs` is accepted where it names a class, as `file.py:Class`,
@@ -32,6 +34,8 @@ def pipeline_schema(specs: Iterable[NodeSpec]) -> dict[str, Any]:
 
     Args:
         specs: The node types that there are.
+        elsewhere: Those that are only in environments of nodes, each with its summary: their
+            config is checked there, and here it may be anything.
     """
     known = sorted(specs, key=lambda spec: spec.name)
     definitions: dict[str, Any] = {}
@@ -39,7 +43,9 @@ def pipeline_schema(specs: Iterable[NodeSpec]) -> dict[str, Any]:
     for spec in known:
         configs[spec.name], more = config_schema(spec)
         definitions.update(more)
-    definitions["node"] = _node(known, configs, definitions)
+    summaries = {**(elsewhere or {}), **{spec.name: spec.summary for spec in known}}
+    definitions["node"] = _node(summaries, configs)
+    definitions["node"]["allOf"] = [_rule(s, configs[s.name], definitions) for s in known]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "RemoteMedia pipeline",
@@ -48,7 +54,7 @@ def pipeline_schema(specs: Iterable[NodeSpec]) -> dict[str, Any]:
         "required": ["nodes"],
         "additionalProperties": False,
         "if": {"required": ["extra_paths"]},
-        "else": _only_known(known),
+        "else": _only_known(summaries),
         "definitions": definitions,
     }
 
@@ -97,13 +103,16 @@ def _edge() -> dict[str, Any]:
                 "maximum": MAX_CAPACITY,
                 "description": "How many messages may wait.",
             },
+            "message_bytes": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "The payload of a usual message, in bytes.",
+            },
         },
     }
 
 
-def _node(
-    known: list[NodeSpec], configs: dict[str, Any], definitions: dict[str, Any]
-) -> dict[str, Any]:
+def _node(summaries: Mapping[str, str], configs: dict[str, Any]) -> dict[str, Any]:
     # Editors check `if`, and complete what `anyOf` may hold: neither alone does both.
     return {
         "type": "object",
@@ -111,7 +120,7 @@ def _node(
         "properties": {
             "type": {
                 "anyOf": [
-                    *({"enum": [s.name], "description": s.summary} for s in known),
+                    *({"enum": [n], "description": summaries[n]} for n in sorted(summaries)),
                     {"type": "string"},
                 ],
                 "description": "An installed node type, module:Class, or file.py:Class.",
@@ -133,7 +142,6 @@ def _node(
             **_options(),
         },
         "additionalProperties": False,
-        "allOf": [_rule(spec, configs[spec.name], definitions) for spec in known],
     }
 
 
@@ -165,8 +173,8 @@ def _written(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - any annotation
     return parts[0] if len(parts) == 1 else schema
 
 
-def _only_known(known: list[NodeSpec]) -> dict[str, Any]:
+def _only_known(names: Iterable[str]) -> dict[str, Any]:
     """Return what holds where no other node types can be found than those installed."""
-    types = {"anyOf": [{"enum": [spec.name for spec in known]}, {"pattern": ":"}]}
+    types = {"anyOf": [{"enum": sorted(names)}, {"pattern": ":"}]}
     node = {"properties": {"type": types}}
     return {"properties": {"nodes": {"additionalProperties": node}}}
