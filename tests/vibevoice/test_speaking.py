@@ -10,6 +10,7 @@ import pytest
 
 from remotemedia.core.data import DataType, RuntimeData
 from remotemedia.core.errors import NodeError
+from remotemedia.core.testing import check_node_contract
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -149,3 +150,11 @@ def test_a_text_that_the_model_can_not_hold_is_told(speaker: Speaker) -> None:
         pytest.raises(NodeError, match=r"DataError.*of the 32768 tokens.*several pieces"),
     ):
         node.feed("word " * 10_000, "text")
+
+
+def test_it_keeps_the_contract_of_nodes(checkpoint: Path) -> None:
+    config = {"model": str(checkpoint), "device": "cpu", "seed": 1}
+    spoken = RuntimeData.audio(np.zeros(1920, np.float32), RATE, transcript="Hello there.")
+    check_node_contract(
+        "vibe_voice", config, inputs={"text": ["Hello there."], "audio": [spoken]}, deadline=120
+    )
