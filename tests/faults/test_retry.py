@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -73,8 +74,9 @@ async def test_sessions_that_are_killed_lose_and_double_nothing(
     async def victim() -> int:
         while True:
             for child in psutil.Process().children(recursive=True):
-                if child.pid not in others and child.name() == "rm:b":
-                    return child.pid
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                    if child.pid not in others and child.name() == "rm:b":
+                        return child.pid
             await anyio.sleep(0.002)
 
     with anyio.fail_after(_SOON_SECS):

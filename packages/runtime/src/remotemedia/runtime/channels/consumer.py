@@ -46,11 +46,16 @@ class Consumer:
             and self._sent_bytes - returned_bytes + nbytes <= self._max_bytes
         )
 
-    def lacks(self) -> tuple[str, str]:
-        """Return what it has no room for, and the setting that would give it some."""
-        if self._sent - self.record.taken >= self._capacity:
-            return f"{self._capacity} messages", "channel_capacity"
-        return f"{self._max_bytes} bytes", "shm_segment_size"
+    def lacks(self, nbytes: int) -> tuple[str, str]:
+        """Return what it had no room for just now, and the setting that would give it some.
+
+        Args:
+            nbytes: The size of the message that had no room. There may be some by now.
+        """
+        _, returned_bytes = self.record.room()
+        if self._sent_bytes - returned_bytes + nbytes > self._max_bytes:
+            return f"{self._max_bytes} bytes", "shm_segment_size"
+        return f"{self._capacity} messages", "channel_capacity"
 
     def put(self, nbytes: int) -> None:
         """Note that a message of this size was sent, and wake the consumer."""

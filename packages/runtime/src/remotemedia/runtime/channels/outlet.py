@@ -194,7 +194,7 @@ class Outlet:
         """Raise ChannelFullError where an `error` consumer has none."""
         for consumer in self._counted:
             if consumer.link.policy == "error" and not consumer.has_room(size):
-                capacity, setting = consumer.lacks()
+                capacity, setting = consumer.lacks(size)
                 raise ChannelFullError(consumer.link.name, capacity, "error", setting)
 
     async def _wait_for_room(self, size: int) -> None:

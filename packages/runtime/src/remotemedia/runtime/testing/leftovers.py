@@ -43,7 +43,10 @@ class Machine:
 
     def look(self) -> View:
         """Return what is there now."""
-        return View(frozenset(_all_processes()), frozenset(self._everything_else()))
+        # Also what seems to be nobody's: later, a process of this run may get the id of one that is
+        # long dead, and that left something.
+        everything = {*self._everything_else(), *map(str, _shared_memory())}
+        return View(frozenset(_all_processes()), frozenset(everything))
 
     def left_since(self, before: View, within: float = 0.0) -> set[str]:
         """Return what has come since, and is still there after the time given to it to go.
@@ -88,7 +91,7 @@ class Machine:
     def files(self) -> set[str]:
         """Return the shared memory and the directories of the run's runtimes."""
         shm = set()
-        for path in _SHM.glob(f"rm{os.getuid()}_*"):
+        for path in _shared_memory():
             pid = path.name.split("_")[1]
             if pid.isdigit() and int(pid) in self.programs:
                 shm.add(str(path))
@@ -114,6 +117,10 @@ class Machine:
 
     def _left(self, before: View) -> set[str]:
         return {*self.processes(before.processes), *(self._everything_else() - before.others)}
+
+
+def _shared_memory() -> list[Path]:
+    return [*_SHM.glob(f"rm{os.getuid()}_*")]
 
 
 def _all_processes() -> set[int]:
