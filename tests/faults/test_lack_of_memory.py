@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import psutil
 import pytest
 
-from remotemedia.core.errors import ProcessCrashError
+from remotemedia.core.errors import NodeError, ProcessCrashError
 from remotemedia.runtime import Pipeline
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ class Hungry(MultiprocessNode):
     def process(self, data):
         Path(self.config["group"], "cgroup.procs").write_text("0", encoding="ascii")
         print("eating", flush=True)
-        eaten = []
-        while True:
-            eaten.append(b"x" * (1 << 20))
+        eaten = [b"x" * (1 << 20) for _ in range(512)]
+        raise RuntimeError(f"the limit does not hold: {len(eaten)} MB")
 """
 
 
@@ -58,6 +58,11 @@ def group() -> Iterator[Path]:
         with contextlib.suppress(OSError):  # else what is too much would go there, if there is any
             (made / "memory.swap.max").write_text("0", encoding="ascii")
         yield made
+        for pid in (made / "cgroup.procs").read_text(encoding="ascii").split():
+            with contextlib.suppress(psutil.NoSuchProcess):  # only where the test has failed
+                process = psutil.Process(int(pid))
+                process.kill()
+                process.wait(10)
         made.rmdir()
         return
     pytest.skip("this user may not make a control group with a memory limit")
@@ -74,19 +79,22 @@ async def test_a_node_that_the_kernel_kills_for_lack_of_memory_is_reported_at_on
     pipeline.add_node("hungry:Hungry", "a", {"group": str(group)})
     session = await runtime.create_session("hungry", pipeline)
     pid = (await session.get_status()).nodes["a"].pid
+    assert pid is not None
     await session.send("a", "go")
     died: list[float] = []
 
-    async def watch() -> None:
-        with contextlib.closing(os.fdopen(os.pidfd_open(pid or 0))) as end:
-            await anyio.wait_readable(end)
+    async def watch(end: int) -> None:
+        await anyio.wait_readable(end)
         died.append(time.monotonic())
+        os.close(end)
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        with pytest.raises(ProcessCrashError) as caught:
+        tasks.start_soon(watch, os.pidfd_open(pid))
+        with pytest.raises((ProcessCrashError, NodeError)) as caught:
             await session.receive("a", timeout=30)
         heard = time.monotonic()
+    if isinstance(caught.value, NodeError):
+        pytest.skip(f"control groups here only look like it: {caught.value.remote_message}")
     assert (caught.value.exit_code, caught.value.signal) == (137, "SIGKILL")
     assert "the kernel did for lack of memory" in caught.value.hint
     assert caught.value.last_output == ("eating",)
