@@ -234,6 +234,12 @@ def test_an_installed_type_that_reading_shows_to_be_broken_is_told_before_it_run
         "def __getattr__(name):\n    import acme_parrot.inside as at\n    return getattr(at, name)",
         "import acme_parrot.inside as at\n\nglobals().update(vars(at))",
         "from acme_parrot.inside import Parrot as Base\n\nclass Parrot(Base):\n    pass",
+        (
+            "from acme_parrot.inside import Parrot as Other\n"
+            "from remotemedia.core.multiprocessing import MultiprocessNode\n\n"
+            "def answering(cls):\n    return Other\n\n"
+            "@answering\nclass Parrot(MultiprocessNode):\n    pass"
+        ),
     ],
 )
 def test_a_class_that_reading_does_not_find_is_left_to_python(

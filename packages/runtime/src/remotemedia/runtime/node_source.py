@@ -143,7 +143,8 @@ def _may_bind(scope: ast.AST, name: str) -> bool:
 
 def _lacks_process(statement: ast.ClassDef) -> bool:
     bases = {ast.unparse(base).rpartition(".")[2] for base in statement.bases}
-    return bases == {"MultiprocessNode"} and not _may_bind(statement, "process")
+    ours = bases == {"MultiprocessNode"} and all(map(_register_call, statement.decorator_list))
+    return ours and not _may_bind(statement, "process")  # another decorator may add it
 
 
 def _class(statement: ast.ClassDef) -> NodeClass:

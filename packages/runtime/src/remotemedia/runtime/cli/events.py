@@ -204,8 +204,8 @@ class ErrorEvent(Event, frozen=True, tag="error"):
         message: What failed, why, and what to do; several lines where there are several mistakes.
         node: The node that is meant, or null.
         fatal: It ended the run.
-        item: The item that a node skipped (`on_error = "continue"`), as `port#sequence`; null
-            where the error is of none, as one of `cleanup`.
+        item: What a node was at, as `port#sequence`; it has skipped that and goes on, where the
+            error is not fatal. Null where it was at none, as in `cleanup`.
         exit_code: That of the command, if it is fatal.
         traceback: Of the node, with --debug.
     """
