@@ -91,7 +91,7 @@ async def test_a_channel_keeps_no_more_memory_than_it_may_have_in_flight(ends: A
 async def test_loans_that_are_dropped_are_given_back(ends: Any) -> None:
     for _ in range(5000):
         ends.outlet.loan(blank(1000))
-    ends.outlet.check_loans()
+    ends.outlet.loans.check_none()
 
 
 async def test_what_was_received_is_read_only(ends: Any) -> None:

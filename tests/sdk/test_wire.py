@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from remotemedia.core.data import AUDIO_FORMATS, DataType, RuntimeData
+from remotemedia.core.data import AUDIO_FORMATS, AudioMetadata, DataType, RuntimeData
 from remotemedia.core.errors import DataError, WireError
 from remotemedia.core.wire import ALIGNMENT, Message, decode, end_of_stream
 
@@ -160,6 +160,63 @@ def test_arrays_are_views_of_the_slice() -> None:
     for array in got.payload.values():
         assert np.shares_memory(array, target)
         assert not array.flags.writeable
+
+
+def test_each_message_says_what_its_metadata_says_now() -> None:
+    data = RuntimeData.audio(np.zeros(4, np.float32), 16_000)
+
+    def sent() -> AudioMetadata:
+        got = decode(written(data)).data
+        assert got is not None
+        assert isinstance(got.metadata, AudioMetadata)
+        return got.metadata
+
+    assert sent() == sent() == data.metadata
+    data.metadata.sample_rate = 8_000
+    assert sent().sample_rate == 8_000
+    data.metadata.extra["tags"] = ["a"]
+    assert sent().extra == {"tags": ["a"]}
+    data.metadata.extra["tags"].append("b")
+    assert sent().extra == {"tags": ["a", "b"]}
+    data.metadata.extra.clear()
+    assert sent().extra == {}
+
+
+@pytest.mark.parametrize("name", ["session_id", "payload", "dtype"])
+def test_what_is_sent_once_more_is_described_as_it_is_now(name: str) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    data = RuntimeData.tensor(array)
+    written(data)
+    if name == "session_id":
+        data.session_id = "other"
+    else:
+        data.payload = array.T if name == "payload" else array.astype(np.int16)
+    got = decode(written(data)).data
+    assert got is not None
+    assert got.session_id == data.session_id
+    assert same(got.payload, data.payload)
+
+
+@pytest.mark.parametrize("offset", [0, 64, 512, 1 << 16])
+def test_a_payload_lies_where_it_has_to_or_behind_its_header(offset: int) -> None:
+    data = RuntimeData.tensor(np.arange(5, dtype=np.uint8), note="x" * 700)
+    message = Message(data, offset)
+    assert message.payload_offset == max(offset, 832)  # prefix and header take 64 + 755 bytes
+    target = np.full(message.size, 0xFF, np.uint8)
+    message.write(target, 0, 0)
+    got = decode(target).data
+    assert got is not None
+    assert same(got.payload, data.payload)
+    assert got.metadata.extra == {"note": "x" * 700}
+    end = 64 + int.from_bytes(target[8:12].tobytes(), "little")
+    assert not target[end : message.payload_offset].any()
+
+
+def test_no_more_of_a_slice_is_read_than_its_length() -> None:
+    target = written(RuntimeData.tensor(np.zeros(9, np.uint8)))
+    assert decode(target, len(target)).data is not None
+    with pytest.raises(WireError, match="don't fit"):
+        decode(target, len(target) - 1)
 
 
 def test_the_end_of_the_stream_has_no_data() -> None:

@@ -18,10 +18,14 @@ MAX_LOANS_OUT = 15
 
 
 class Loans:
-    """The loans of one output that were neither sent nor dropped.
+    """The loans of one output.
 
     Args:
         port: The output's name.
+
+    Attributes:
+        port: The output's name.
+        out: The identities of those that were neither sent nor dropped.
     """
 
     def __init__(self, port: str) -> None:
@@ -91,10 +95,11 @@ class Loan:
 
     def hand_over(self) -> Any:  # noqa: ANN401
         """Give up the memory, and make the node's view of it read-only: others read it now."""
-        memory = self.memory
-        self.memory = None
-        self.settle()
-        _freeze(self._payload)
+        memory, self.memory = self.memory, None
+        self._loans.out.discard(id(self))
+        payload = self._payload
+        for array in (payload,) if isinstance(payload, np.ndarray) else payload.values():
+            array.setflags(write=False)
         return memory
 
 
@@ -111,12 +116,3 @@ def ordinary(blank: RuntimeData) -> RuntimeData:
     else:
         blank.payload = np.empty(payload.shape, payload.dtype)
     return blank
-
-
-def _freeze(payload: Payload) -> None:
-    """Make an array, or each of a dict, read-only."""
-    if isinstance(payload, np.ndarray):
-        payload.flags.writeable = False
-        return
-    for array in payload.values():
-        array.flags.writeable = False

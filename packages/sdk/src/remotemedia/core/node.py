@@ -202,10 +202,11 @@ class MultiprocessNode(ABC):
             dtype: The array's dtype.
             port: The output that it will leave by.
         """
+        # The first question costs a tenth of the second.
         payload = (
-            {name: _shape_only(s, d) for name, (s, d) in shape.items()}
-            if isinstance(shape, Mapping)
-            else _shape_only(shape, dtype)
+            _shape_only(shape, dtype)
+            if isinstance(shape, tuple) or not isinstance(shape, Mapping)
+            else {name: _shape_only(s, d) for name, (s, d) in shape.items()}
         )
         blank = RuntimeData(DataType.TENSOR, payload, "", None, TensorMetadata(), port)
         return self._context.loan(blank)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping, Sequence
 
+    from remotemedia.core.loans import Loans
+
 __all__ = ["Outlet", "Outputs", "Stopped", "check_type"]
 
 
@@ -24,15 +26,13 @@ class Outlet(Protocol):
     """Where the items of one output go."""
 
     port: str
+    loans: Loans
 
     async def send(self, data: RuntimeData) -> None:
         """Send an item; waits for room."""
 
     def send_now(self, data: RuntimeData) -> bool:
         """Send an item if nobody has to be waited for; returns whether it was sent."""
-
-    def check_loans(self) -> None:
-        """Raise LoanError if a loan is still out."""
 
 
 _Outlet = TypeVar("_Outlet", bound=Outlet)
@@ -137,8 +137,10 @@ class Outputs(Generic[_Outlet]):
 
     def _addressed(self, data: RuntimeData) -> _Outlet:
         """Return the output that an item leaves by, once it says all that it has to."""
-        # What was received names the input that it came on, and may be returned as it is.
-        outlet = self.outlet_for(data, returned_input=data.sequence is not None)
+        outlet = self._outlets.get(data.port or "")
+        if outlet is None:
+            # What was received names the input that it came on, and may be returned as it is.
+            outlet = self.outlet_for(data, returned_input=data.sequence is not None)
         wanted = self._types[outlet.port]
         if wanted != "any":
             check_type(f"output {outlet.port!r} gives", wanted, data)
@@ -170,7 +172,8 @@ class Outputs(Generic[_Outlet]):
             LoanError: One does.
         """
         for outlet in self._outlets.values():
-            outlet.check_loans()
+            if outlet.loans.out:
+                outlet.loans.check_none()
 
 
 def _check_distinct(items: Sequence[Any]) -> None:

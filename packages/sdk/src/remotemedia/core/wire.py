@@ -7,16 +7,14 @@ says is believed before it was checked against the slice's length.
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
 
-from remotemedia.core.data import (
-    DataType,
-    RuntimeData,
-)
+from remotemedia.core.data import DataType, Metadata, RuntimeData
 from remotemedia.core.errors import DataError, WireError
 from remotemedia.core.wire_header import (
     ArrayHeader,
@@ -26,9 +24,10 @@ from remotemedia.core.wire_header import (
 )
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
     from numpy.typing import NDArray
 
-    from remotemedia.core.wire_header import ArrayPlace, KnownHeader
+    from remotemedia.core.wire_header import ArrayPlace
 
 __all__ = [
     "ALIGNMENT",
@@ -53,11 +52,14 @@ DATA, END, FILLER = 0, 1, 2
 # In this order: magic, version and kind (the beginning), flags, header size, payload offset,
 # payload size, sequence, sent (ns), timestamp (ns).
 _PREFIX = struct.Struct("<6sHIIQQQq16x")
+# Its first half: what messages of one layout share.
+_SHARED = struct.Struct("<6sHIIQ")
 _DATA_BEGIN, _END_BEGIN, _FILLER_BEGIN = (
     MAGIC + bytes((WIRE_VERSION, kind)) for kind in (DATA, END, FILLER)
 )
+_MAX_LAYOUTS = 64
 
-
+_new_tuple = tuple.__new__  # a NamedTuple's own is Python code
 _encoder = msgspec.msgpack.Encoder()
 _value_decoder = msgspec.msgpack.Decoder()
 
@@ -70,87 +72,98 @@ def aligned(size: int) -> int:
 Body: TypeAlias = bytes | bytearray | memoryview
 
 
+class _Layout(NamedTuple):
+    """What messages of one header share.
+
+    Attributes:
+        head: What puts together all that lies before the payload.
+        shared: The beginning of their prefix.
+        header: Their header.
+        payload_offset: Where the payload begins.
+        size: Length of the slice that they need.
+        metadata: What the header says of the payload.
+    """
+
+    head: struct.Struct
+    shared: bytes
+    header: bytes
+    payload_offset: int
+    size: int
+    metadata: Metadata
+
+
+# A stream's messages differ in what their arrays hold, and hardly ever in anything else. The keys
+# are all that a layout depends on, but for the metadata, which can't be hashed.
+_layouts: dict[tuple[Any, ...], _Layout] = {}
+
+
 class Message:
     """A RuntimeData laid out for the wire: what goes where, and how long the slice has to be.
 
     Args:
         data: What to send.
+        payload_offset: Where the payload lies already, if it does; else 0.
 
     Attributes:
         size: Length of the slice that the message needs, in bytes.
-        payload_offset: Where in it the payload begins.
+        payload_offset: Where in it the payload begins: further than was asked for, where the header
+            needs the room.
         parts: What the payload consists of, each with its place in the payload: arrays, or bytes.
 
     Raises:
         DataError: The data can't be expressed in the wire format.
     """
 
-    __slots__ = ("_header", "_payload_size", "_timestamp", "parts", "payload_offset", "size")
+    __slots__ = ("_layout", "_timestamp", "parts", "payload_offset", "size")
 
-    def __init__(self, data: RuntimeData) -> None:
+    def __init__(self, data: RuntimeData, payload_offset: int = 0) -> None:
         payload = data.payload
-        described: list[ArrayHeader] = []
         self.parts: list[tuple[NDArray[Any] | Body, int]]
-        if isinstance(payload, np.ndarray):
-            described = [ArrayHeader("", payload.dtype.str, payload.shape, 0)]
-            self.parts = [(payload, 0)]
-            size = payload.nbytes
-        elif data.type is DataType.TENSOR:
-            size = 0
-            self.parts = []
-            for name, array in payload.items():
-                offset = aligned(size)
-                described.append(ArrayHeader(name, array.dtype.str, array.shape, offset))
-                self.parts.append((array, offset))
-                size = offset + array.nbytes
-        else:
-            body = _body(data)
-            self.parts = [(body, 0)]
-            size = len(body)
         try:
-            header = encode_header(data, described)
+            if isinstance(payload, np.ndarray):
+                self.parts = [(payload, 0)]
+                key = data.type, data.session_id, payload.dtype, payload.shape, payload_offset
+                layout = _layouts.get(key)
+                if layout is None or layout.metadata != data.metadata:
+                    described = [ArrayHeader("", payload.dtype.str, payload.shape, 0)]
+                    layout = _lay_out(data, described, payload.nbytes, payload_offset)
+                    if not data.metadata.extra:  # which may hold what changes
+                        _remember(key, layout)
+            else:
+                described, self.parts, size = _take_apart(data)
+                layout = _lay_out(data, described, size, payload_offset)
+        except DataError:
+            raise
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise DataError(f"metadata can't be encoded: {error}") from error
-        if header not in known_headers:
-            try:
-                check_header(header)
-            except WireError as error:  # here is where the mistake can be found
-                raise DataError(f"no receiver could read this: {error}") from error
         timestamp = data.timestamp
         if not (isinstance(timestamp, int) and -(2**63) <= timestamp < 2**63):
             raise DataError(f"timestamp must be nanoseconds (int64), not {timestamp!r:.40}")
-        self._header, self._timestamp, self._payload_size = header, timestamp, size
-        at = (PREFIX_SIZE + len(header) + ALIGNMENT - 1) & -ALIGNMENT
-        self.payload_offset: int = at
-        self.size: int = at + size
+        self._layout, self._timestamp = layout, timestamp
+        self.payload_offset: int = layout.payload_offset
+        self.size: int = layout.size
 
     def head(self, sequence: int, sent_ns: int) -> bytes:
-        """Return prefix and header, which begin the slice.
+        """Return all that lies before the payload.
 
         Args:
             sequence: Number of the message in its channel, from 0.
             sent_ns: Now, in monotonic nanoseconds.
         """
-        header = self._header
-        return (
-            _PREFIX.pack(
-                _DATA_BEGIN,
-                0,
-                len(header),
-                self.payload_offset,
-                self._payload_size,
-                sequence,
-                sent_ns,
-                self._timestamp,
-            )
-            + header
+        layout = self._layout
+        return layout.head.pack(layout.shared, sequence, sent_ns, self._timestamp, layout.header)
+
+    def write_head(self, target: WriteableBuffer, sequence: int, sent_ns: int) -> None:
+        """Write all that lies before the payload to the beginning of `target`; see `head`."""
+        layout = self._layout
+        layout.head.pack_into(
+            target, 0, layout.shared, sequence, sent_ns, self._timestamp, layout.header
         )
 
     def write(self, target: NDArray[np.uint8], sequence: int, sent_ns: int) -> None:
         """Write the whole message into `target`, which has `size` bytes."""
-        head = self.head(sequence, sent_ns)
+        self.write_head(target, sequence, sent_ns)
         view = memoryview(target)
-        view[: len(head)] = head
         for part, offset in self.parts:
             at = self.payload_offset + offset
             if isinstance(part, np.ndarray):
@@ -158,13 +171,52 @@ class Message:
             else:
                 view[at : at + len(part)] = part
 
-    def moved_to(self, payload_offset: int) -> bool:
-        """Put the payload at a place that was fixed earlier; False if the header is too long."""
-        if PREFIX_SIZE + len(self._header) > payload_offset:
-            return False
-        self.size += payload_offset - self.payload_offset
-        self.payload_offset = payload_offset
-        return True
+
+def _take_apart(
+    data: RuntimeData,
+) -> tuple[list[ArrayHeader], list[tuple[NDArray[Any] | Body, int]], int]:
+    """Return what describes the arrays of data that is not one array, its parts, and their size."""
+    if data.type is not DataType.TENSOR:
+        body = _body(data)
+        return [], [(body, 0)], len(body)
+    described: list[ArrayHeader] = []
+    parts: list[tuple[NDArray[Any] | Body, int]] = []
+    size = 0
+    for name, array in data.payload.items():
+        offset = aligned(size)
+        described.append(ArrayHeader(name, array.dtype.str, array.shape, offset))
+        parts.append((array, offset))
+        size = offset + array.nbytes
+    return described, parts, size
+
+
+def _lay_out(
+    data: RuntimeData, described: list[ArrayHeader], payload_size: int, payload_offset: int
+) -> _Layout:
+    """Lay a message out, and check that its receiver will be able to read it."""
+    header = encode_header(data, described)
+    if header not in known_headers:
+        try:
+            check_header(header)
+        except WireError as error:  # here is where the mistake can be found
+            raise DataError(f"no receiver could read this: {error}") from error
+    at = max(aligned(PREFIX_SIZE + len(header)), payload_offset)
+    shared = _SHARED.pack(_DATA_BEGIN, 0, len(header), at, payload_size)
+    head = _head(at - PREFIX_SIZE)
+    return _Layout(head, shared, header, at, at + payload_size, data.metadata)
+
+
+@functools.lru_cache(maxsize=_MAX_LAYOUTS)
+def _head(header_bytes: int) -> struct.Struct:
+    """Return what packs a prefix, and a header that is padded to this length."""
+    return struct.Struct(f"<24sQQq16x{header_bytes}s")
+
+
+def _remember(key: tuple[Any, ...], layout: _Layout) -> None:
+    if len(_layouts) >= _MAX_LAYOUTS:
+        _layouts.clear()
+    # The sender may change its own.
+    _layouts[key] = layout._replace(metadata=msgspec.structs.replace(layout.metadata, extra={}))
 
 
 def _body(data: RuntimeData) -> Body:
@@ -215,14 +267,19 @@ class Received(NamedTuple):
     is_filler: bool = False
 
 
-def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
+def decode(slice_: NDArray[np.uint8] | memoryview, length: int | None = None) -> Received:
     """Read a message; its arrays are views of `slice_`, as writable or not as that is.
+
+    Args:
+        slice_: Where it begins.
+        length: How many bytes it has; None for all of `slice_`.
 
     Raises:
         WireError: The slice is not a message of this version, or contradicts itself.
     """
     view = memoryview(slice_)
-    length = view.nbytes
+    if length is None:
+        length = view.nbytes
     if length < PREFIX_SIZE:
         raise WireError(f"a message has at least {PREFIX_SIZE} bytes, this slice has {length}")
     begin, _, header_size, offset, size, sequence, sent_ns, timestamp = _PREFIX.unpack_from(view)
@@ -234,20 +291,21 @@ def decode(slice_: NDArray[np.uint8] | memoryview) -> Received:
             f"header of {header_size} and payload of {size} bytes at {offset} don't fit {length}"
         )
     header = bytes(view[PREFIX_SIZE : PREFIX_SIZE + header_size])
-    known = known_headers.get(header) or check_header(header)
-    if known.size > size:
-        raise WireError(f"arrays of {known.size} bytes in a payload of {size}")
-    try:
-        payload = _payload(known, view, offset, size)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"malformed payload: {error}") from error
+    data_type, session, arrays, needed, metadata = known_headers.get(header) or check_header(header)
+    if needed > size:
+        raise WireError(f"arrays of {needed} bytes in a payload of {size}")
     data = RuntimeData.__new__(RuntimeData)  # what __init__ checks has been checked
-    data.type, data.payload = known.type, payload
-    data.metadata = known.metadata.__copy__()  # type: ignore[attr-defined]  # copy() costs twice
-    data.session_id, data.timestamp = known.session, timestamp
+    if len(arrays) == 1 and not arrays[0].name:
+        data.payload = _array(view, arrays[0], offset)
+    elif arrays or data_type is DataType.TENSOR:
+        data.payload = {place.name: _array(view, place, offset) for place in arrays}
+    else:
+        data.payload = _value(data_type, view[offset : offset + size])
+    data.type, data.session_id = data_type, session
+    data.timestamp, data.sequence = timestamp, sequence
+    data.metadata = metadata.__copy__()  # type: ignore[attr-defined]  # copy() costs twice
     data.port = data._loan = None  # noqa: SLF001 - the same package
-    data._sequence = sequence  # noqa: SLF001
-    return Received(sequence, sent_ns, data)
+    return _new_tuple(Received, (sequence, sent_ns, data, False))
 
 
 def _check_begin(begin: bytes) -> None:
@@ -268,15 +326,12 @@ def _array(view: memoryview, place: ArrayPlace, begin: int) -> NDArray[Any]:
     return flat if len(shape) == 1 else flat.reshape(shape)
 
 
-def _payload(known: KnownHeader, view: memoryview, offset: int, size: int) -> Any:  # noqa: ANN401
-    arrays = known.arrays
-    if len(arrays) == 1 and not arrays[0].name:
-        return _array(view, arrays[0], offset)
-    if arrays or known.type is DataType.TENSOR:
-        return {place.name: _array(view, place, offset) for place in arrays}
-    body = view[offset : offset + size]
-    if known.type is DataType.TEXT:
-        return str(body, "utf-8")
-    if known.type is DataType.JSON:
-        return _value_decoder.decode(body)
+def _value(data_type: DataType, body: memoryview) -> Any:  # noqa: ANN401
+    try:
+        if data_type is DataType.TEXT:
+            return str(body, "utf-8")
+        if data_type is DataType.JSON:
+            return _value_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"malformed payload: {error}") from error
     return bytes(body)

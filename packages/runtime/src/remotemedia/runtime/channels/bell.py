@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["AsyncBell", "Bell", "Bells", "BlockingBell", "LoopBell"]
 
@@ -69,13 +69,14 @@ class Bell(ABC):
 
     async def wait(self) -> None:
         """Return when the bell was rung since the last wait, at once if it already was."""
-        if self.fault is None:
-            await self._wait()
+        if self.fault is None and (waiting := self._wait()) is not None:
+            await waiting
         if self.fault is not None:
             raise self.fault()
 
     @abstractmethod
-    async def _wait(self) -> None: ...
+    def _wait(self) -> Awaitable[None] | None:
+        """Block until the bell is rung, or return what can be awaited instead."""
 
 
 class AsyncBell(Bell):
@@ -142,5 +143,5 @@ class BlockingBell(Bell):
         super().__init__(bells, number)
         os.set_blocking(self.fd, True)
 
-    async def _wait(self) -> None:
+    def _wait(self) -> None:
         os.eventfd_read(self.fd)

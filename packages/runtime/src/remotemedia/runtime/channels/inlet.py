@@ -39,18 +39,18 @@ class _Returns:
         self.count = self.nbytes = 0
 
     def put(self, nbytes: int) -> None:
-        queue = self._queue
+        queue, lock = self._queue, self._lock
         queue.append(nbytes)
-        while queue and self._lock.acquire(False):  # noqa: FBT003 - by name it costs twice
+        while queue and lock.acquire(False):  # noqa: FBT003 - by name it costs twice
             try:
                 while queue:
                     self.nbytes += queue.popleft()
                     self.count += 1
-                self._record.gave_back(self.nbytes)
+                is_waited_for = self._record.gave_back(self.nbytes)
             finally:
-                self._lock.release()
-        if self._record.is_waiting:
-            self._bells.ring(self._room)
+                lock.release()
+            if is_waited_for:
+                self._bells.ring(self._room)
 
 
 @left_behind
@@ -75,6 +75,9 @@ class _Lease(Window):
             self.returns.put(self.nbytes)
 
 
+_from_address = _Lease.from_address
+
+
 @left_behind
 class Inlet:
     """Takes messages from one edge, in order.
@@ -91,7 +94,7 @@ class Inlet:
     """
 
     def __init__(self, space: Space, plan: InletPlan, ledger: Ledger, bells: Bells) -> None:
-        self.plan = plan
+        self.plan, self._port = plan, plan.port
         self.ended = False
         self._receive = space.subscriber(plan.channel, plan.link.capacity).receive
         self._record = ledger.record(plan.link.index)
@@ -134,18 +137,17 @@ class Inlet:
         while (sample := self._receive()) is not None:
             nbytes = getattr(sample, "__slice_len")
             returns = self._returns
-            lease = _Lease.from_address(sample.payload_ptr)
+            lease = _from_address(sample.payload_ptr)
             lease.sample, lease.nbytes, lease.returns = sample, nbytes, returns
-            memory = memoryview(lease)[:nbytes].toreadonly()
-            held_bytes = self._taken_bytes - returns.nbytes
+            memory = memoryview(lease).toreadonly()
             if (
                 self._received - returns.count >= _HELD_AT_MOST
-                or held_bytes + nbytes > self._held_bytes_at_most
-            ):
-                memory = memoryview(bytes(memory))  # it keeps so much that the sender would run out
+                or self._taken_bytes - returns.nbytes + nbytes > self._held_bytes_at_most
+            ):  # it keeps so much that the sender would run out
+                memory = memoryview(bytes(memory[:nbytes]))
             del sample
             try:
-                sequence, sent_ns, data, is_filler = wire.decode(memory)
+                sequence, sent_ns, data, is_filler = wire.decode(memory, nbytes)
             except WireError:
                 self._took(nbytes, 0)
                 raise
@@ -155,7 +157,7 @@ class Inlet:
                     self._record.dropped(sequence - self._next)
                 self._next = sequence + 1
                 self._took(nbytes, time.monotonic_ns() - sent_ns)
-                data.port = self.plan.port
+                data.port = self._port
                 return data
             lease.returns = None
             if not is_filler:
@@ -172,11 +174,10 @@ class Inlet:
             self._record.dropped(sent - self._next)
 
     def _took(self, nbytes: int, latency_ns: int) -> None:
-        self._received += 1
-        self._taken_bytes += nbytes
-        self._record.took(self._received, nbytes, latency_ns)
+        self._received = received = self._received + 1
+        self._taken_bytes = taken_bytes = self._taken_bytes + nbytes
         self._unrung += 1
-        if self._unrung >= self._batch or self._record.is_waiting:
+        if self._record.took(received, taken_bytes, latency_ns) or self._unrung >= self._batch:
             self._ring()
 
     def _ring(self) -> None:

@@ -125,20 +125,36 @@ class Record:
 
     # ---- the consumer's half
 
-    def took(self, received: int, nbytes: int, latency_ns: int) -> None:
-        """Note that `received` messages have been taken, the last of `nbytes`."""
+    def took(self, received: int, received_bytes: int, latency_ns: int) -> bool:
+        """Note that `received` messages of `received_bytes` in all have been taken.
+
+        Args:
+            received: How many messages.
+            received_bytes: What they took.
+            latency_ns: How long the last one was on its way.
+
+        Returns:
+            Whether the producer waits for room.
+        """
         words = self._words
         words[_RECEIVED] = received
-        words[_RECEIVED_BYTES] += nbytes
+        words[_RECEIVED_BYTES] = received_bytes
         histogram.count(words, _LATENCY, latency_ns)
+        return words[_WAITING_SINCE] != 0
 
     def dropped(self, count: int) -> None:
         """Add to the messages that were sent and never arrived."""
         self._words[_DROPPED] += count
 
-    def gave_back(self, nbytes: int) -> None:
-        """Note the bytes of shared memory that the consumer no longer holds, in all."""
-        self._words[_RETURNED_BYTES] = nbytes
+    def gave_back(self, nbytes: int) -> bool:
+        """Note the bytes of shared memory that the consumer no longer holds, in all.
+
+        Returns:
+            Whether the producer waits for room.
+        """
+        words = self._words
+        words[_RETURNED_BYTES] = nbytes
+        return words[_WAITING_SINCE] != 0
 
     # ---- for both, and for whoever watches
 

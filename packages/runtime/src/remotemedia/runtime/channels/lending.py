@@ -27,35 +27,39 @@ class Lent(Window):
 
     Attributes:
         sample: The slice, until it is sent.
+        offset: Where in it the payload begins.
     """
 
-    __slots__ = ("_all", "sample")
+    __slots__ = ("_all", "offset", "sample")
 
     sample: Any  # iceoryx2 has no types
+    offset: int
     _all: dict[int, int]
 
     @classmethod
-    def of(cls, sample: Any, nbytes: int, lent: dict[int, int]) -> Lent:  # noqa: ANN401
+    def of(cls, sample: Any, offset: int, nbytes: int, lent: dict[int, int]) -> Lent:  # noqa: ANN401
         """Note a slice that is lent.
 
         Args:
             sample: The slice.
+            offset: Where in it the payload will begin.
             nbytes: Its length.
             lent: The lengths of all that are out, by identity.
         """
         self = cls.from_address(sample.payload_ptr)
-        self.sample, self._all = sample, lent
+        self.sample, self.offset, self._all = sample, offset, lent
         lent[id(self)] = nbytes
         return self
 
     def take(self) -> Any:  # noqa: ANN401
         """Return the slice, to be sent."""
         sample, self.sample = self.sample, None
-        self._all.pop(id(self), None)
+        del self._all[id(self)]
         return sample
 
     def __del__(self) -> None:
-        self._all.pop(id(self), None)
+        if self.sample is not None:
+            del self._all[id(self)]
 
 
 def size_of(payload: Payload) -> tuple[int, int]:
@@ -69,15 +73,13 @@ def size_of(payload: Payload) -> tuple[int, int]:
     return offset, end
 
 
-def lay_out(
-    payload: Payload, lent: Lent, offset: int, end: int
-) -> NDArray[Any] | dict[str, NDArray[Any]]:
-    """Return arrays like those of `payload` in memory that is lent, from `offset` to `end`."""
-    memory = memoryview(lent)[:end]
+def lay_out(payload: Payload, lent: Lent) -> NDArray[Any] | dict[str, NDArray[Any]]:
+    """Return arrays like those of `payload` in memory that is lent."""
+    memory: Any = lent  # numpy's types know less of buffers than numpy does
     if not isinstance(payload, dict):
-        return np.ndarray(payload.shape, payload.dtype, memory, offset)
+        return np.ndarray(payload.shape, payload.dtype, memory, lent.offset)
     arrays = {}
-    at = offset
+    at = lent.offset
     for name, array in payload.items():
         at = wire.aligned(at)
         arrays[name] = np.ndarray(array.shape, array.dtype, memory, at)

@@ -10,7 +10,7 @@ from remotemedia.core import wire
 from remotemedia.core.errors import ChannelFullError, LoanError
 from remotemedia.core.loans import Loan, Loans, ordinary
 from remotemedia.runtime.channels.lending import Lent, lay_out, size_of
-from remotemedia.runtime.channels.space import MAX_LOANS, Space, copy_to
+from remotemedia.runtime.channels.space import MAX_LOANS, Space
 from remotemedia.runtime.channels.writer import Writer
 from remotemedia.runtime.forks import left_behind
 
@@ -54,6 +54,7 @@ class Outlet:
         self.port = plan.port
         self._room, self._node = room, node
         self._writers = [Writer(space, channel, ledger, bells) for channel in plan.channels]
+        self._others = self._writers[1:]  # a loan lies in the memory of the first
         self._counted = [
             consumer
             for writer in self._writers
@@ -85,7 +86,11 @@ class Outlet:
         Raises:
             DataError, ChannelFullError, LoanError: As `send` does.
         """
-        message = wire.Message(data)
+        loan: Loan | None = data._loan  # noqa: SLF001 - set by `loan`
+        if loan is not None and not loan.is_sent_by(self.loans, data):
+            loan = None
+        offset = 0 if loan is None else loan.memory.offset
+        message = wire.Message(data, offset)
         size = message.size
         if size > self._limit:
             raise self._too_large(size)
@@ -93,11 +98,15 @@ class Outlet:
             if not consumer.has_room(size):
                 self._check_room(size)
                 return False
-        writers = self._writers
-        if data._loan is not None:  # noqa: SLF001 - set by `loan`
-            writers = self._send_loan(data, message)
-        for writer in writers:
-            writer.send(message)
+        if loan is None:
+            for writer in self._writers:
+                writer.send(message)
+        elif message.payload_offset == offset:
+            self._send_loan(loan, message)
+        else:  # its header has outgrown its place
+            loan.settle()
+            for writer in self._writers:
+                writer.send(message)
         if self._node is not None:
             self._node.sent()
         return True
@@ -117,10 +126,10 @@ class Outlet:
             raise self._too_large(end)
         if self._lent:
             self._check_loans_beside(end)
-        lent = Lent.of(self._writers[0].take(end), end, self._lent)
-        blank.payload = lay_out(payload, lent, offset, end)
+        lent = Lent.of(self._writers[0].take(end), offset, end, self._lent)
+        blank.payload = payload = lay_out(payload, lent)
         # The runtime's side of the contract.
-        blank._loan = Loan(self.loans, blank.payload, (lent, offset))  # noqa: SLF001
+        blank._loan = Loan(self.loans, payload, lent)  # noqa: SLF001
         return blank
 
     def _check_loans_beside(self, nbytes: int) -> None:
@@ -139,14 +148,6 @@ class Outlet:
                 "first, or raise 'shm_segment_size'"
             )
 
-    def check_loans(self) -> None:
-        """Make sure that no loan outlives the item that it was taken for.
-
-        Raises:
-            LoanError: One does.
-        """
-        self.loans.check_none()
-
     def prepare(self) -> None:
         """Provide memory for the first messages, once every consumer is there.
 
@@ -161,24 +162,17 @@ class Outlet:
         for writer in self._writers:
             writer.end()
 
-    def _send_loan(self, data: RuntimeData, message: wire.Message) -> list[Writer]:
-        """Send a loan where it lies; returns the writers that still need a copy of it."""
-        loan: Loan = data._loan  # noqa: SLF001
-        if not loan.is_sent_by(self.loans, data):
-            return self._writers
-        lent, offset = loan.memory
-        if not message.moved_to(offset):
-            loan.settle()
-            return self._writers  # its header has outgrown its place
-        for writer in self._writers[1:]:
+    def _send_loan(self, loan: Loan, message: wire.Message) -> None:
+        """Send a loan where it lies, and a copy of it by every other channel."""
+        for writer in self._others:
             writer.send(message)
-        loan.hand_over()
-        first = self._writers[0]
+        first, size = self._writers[0], message.size
+        lent: Lent = loan.memory
         sample = lent.take()
-        if first.admits(message.size):
-            copy_to(sample.payload_ptr, message.head(first.sequence, time.monotonic_ns()))
-            first.publish(sample, message.size)
-        return []
+        if first.admits(size):
+            message.write_head(lent, first.sequence, time.monotonic_ns())
+            first.publish(sample, size)
+        loan.hand_over()
 
     def _too_large(self, size: int) -> ChannelFullError:
         writer = min(self._writers, key=lambda writer: writer.channel.message_limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from typing import TYPE_CHECKING, Any
 
 import iceoryx2 as iox
@@ -118,19 +119,24 @@ def blocks(nbytes: int) -> int:
     return (nbytes + ALIGNMENT - 1) // ALIGNMENT
 
 
-def write(address: int, message: Message, head: bytes) -> None:
+def write(address: int, message: Message, sequence: int) -> None:
     """Write a message to an address; large copies release the GIL.
 
     Going by address saves making arrays of the target, which costs more than a small copy does.
+
+    Args:
+        address: Where.
+        message: What.
+        sequence: Number of the message in its channel.
     """
     if message.size <= _SMALL:
-        whole = head
+        whole = message.head(sequence, time.monotonic_ns())
         for part, at in message.parts:
             content = part.tobytes() if isinstance(part, np.ndarray) else part
             whole = whole.ljust(message.payload_offset + at, b"\0") + content
         copy_to(address, whole)
         return
-    copy_to(address, head)
+    message.write_head(Window.from_address(address), sequence, time.monotonic_ns())
     address += message.payload_offset
     for part, at in message.parts:
         if isinstance(part, np.ndarray):

@@ -131,7 +131,7 @@ class Writer:
         if not self.admits(size):
             return
         sample = self.take(size)
-        write(sample.payload_ptr, message, message.head(self.sequence, time.monotonic_ns()))
+        write(sample.payload_ptr, message, self.sequence)
         self.publish(sample, size)
 
     def publish(self, sample: Any, nbytes: int) -> None:  # noqa: ANN401

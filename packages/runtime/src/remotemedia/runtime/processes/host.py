@@ -231,9 +231,11 @@ class NodeHost:
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Lend memory of the output that `blank` names."""
-        if "_worker" not in vars(self):
-            raise too_early()
-        return self._worker.outputs.outlet_for(blank).loan(blank)
+        try:
+            outputs = self._worker.outputs
+        except AttributeError:
+            raise too_early() from None
+        return outputs.outlet_for(blank).loan(blank)
 
     def waiting(self, port: str) -> int:
         """Return how many items wait on an input; none before there is one."""

@@ -83,7 +83,7 @@ class Worker:
         self._missing = sum(not inlet.plan.link.feedback for inlet in inlets)  # to be waited for
         self._stopping = stopping.is_set
         self.outputs = Outputs(outlets, init.outputs, init.session_id, stopping.is_set)
-        self.spin_ns = 0
+        self.spin_ns = self._spin_until = 0
         self.on_skipped: Callable[[BaseException], None] | None = None
 
     async def prepare(self, bell: Bell) -> None:
@@ -103,16 +103,18 @@ class Worker:
         Args:
             bell: Rings when something has arrived.
         """
-        spin_until = 0
         while self._missing:
-            took = await self._take_turns()
-            if self.spin_ns:
-                now = time.monotonic_ns()
-                if took:
-                    spin_until = now + self.spin_ns
-                elif now < spin_until:
-                    os.sched_yield()  # the sender may need this core
-                    continue
+            took = False
+            for inlet in (*self._open,):
+                if await self._process(inlet):
+                    took = True
+                elif inlet.ended:
+                    self._open.remove(inlet)
+                    self._missing -= not inlet.plan.link.feedback
+                if self._stopping():
+                    raise Stopped
+            if self.spin_ns and self._spins(took=took):
+                continue
             if self._missing and not took:
                 await bell.wait()
         self._place.enter("finish")
@@ -126,29 +128,26 @@ class Worker:
         """Return how many items wait on an input."""
         return sum(inlet.waiting for inlet in self._open if inlet.plan.port == port)
 
-    async def _take_turns(self) -> bool:
-        """Process an item of each input that has one; returns whether there was any."""
-        took = False
-        for inlet in (*self._open,):
-            if await self._process(inlet):
-                took = True
-            elif inlet.ended:
-                self._open.remove(inlet)
-                self._missing -= not inlet.plan.link.feedback
-            if self._stopping():
-                raise Stopped
-        return took
+    def _spins(self, *, took: bool) -> bool:
+        """Say whether to look again at once, for it is not long since there was an item."""
+        now = time.monotonic_ns()
+        if took:
+            self._spin_until = now + self.spin_ns
+        elif now < self._spin_until:
+            os.sched_yield()  # the sender may need this core
+            return True
+        return False
 
     async def _process(self, inlet: Inlet) -> bool:
         """Take an item of an input, and process it; returns whether there was one."""
-        plan, record = inlet.plan, self._record
         try:
             data = inlet.receive()
         except Exception:
-            self._place.enter("receive", plan.link.name)
+            self._place.enter("receive", inlet.plan.link.name)
             raise
         if data is None:
             return False
+        plan, record = inlet.plan, self._record
         sequence = data.sequence or 0
         self._place.enter("process", plan.port, sequence)
         record.begin(plan.link.index, sequence)

@@ -55,11 +55,15 @@ class MemoryOutlet:
     Args:
         port: The output's name.
         deliver: Gets each item, as its receiver would.
+
+    Attributes:
+        port: The output's name.
+        loans: Those that it lends.
     """
 
     def __init__(self, port: str, deliver: Callable[[RuntimeData], None]) -> None:
         self.port = port
-        self._loans = Loans(port)
+        self.loans = Loans(port)
         self._deliver = deliver
         self._sequence = 0
 
@@ -75,7 +79,7 @@ class MemoryOutlet:
             LoanError: It is a loan that was sent already.
         """
         loan: Loan | None = data._loan  # noqa: SLF001 - set by `loan`
-        is_loan = loan is not None and loan.is_sent_by(self._loans, data)
+        is_loan = loan is not None and loan.is_sent_by(self.loans, data)
         sent = transfer(data, self.port, self._sequence).data
         if loan is not None and is_loan:
             loan.hand_over()
@@ -85,15 +89,11 @@ class MemoryOutlet:
 
     def loan(self, blank: RuntimeData) -> RuntimeData:
         """Give `blank` a payload that the node fills; see `remotemedia.core.loans`."""
-        self._loans.check_room()
+        self.loans.check_room()
         ordinary(blank)
-        blank._loan = Loan(self._loans, blank.payload, self)  # noqa: SLF001 - as a channel does
+        blank._loan = Loan(self.loans, blank.payload, self)  # noqa: SLF001 - as a channel does
         return blank
-
-    def check_loans(self) -> None:
-        """Raise LoanError if one is still out."""
-        self._loans.check_none()
 
     def forgive_loans(self) -> None:
         """Let go of those that are held by the traceback of an exception: a test keeps it."""
-        self._loans.out.clear()
+        self.loans.out.clear()
