@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from types import GeneratorType
+from types import CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from remotemedia.core.data import RuntimeData
@@ -83,14 +83,20 @@ class Outputs(Generic[_Outlet]):
             DataError: It is nothing that can be sent, or the port that it names does not take it.
             Stopped: The node is to stop.
         """
-        if result is None:
-            return
-        if result.__class__ is RuntimeData:
+        if result.__class__ is CoroutineType and self.idle_loop is None:
+            result = await result
+        if self.send_now(result):
+            if self._stopping():
+                raise Stopped
+        elif result.__class__ is RuntimeData:
             await self._send(result)
         elif result.__class__ is GeneratorType:
             try:
                 for item in result:
-                    await self._send(item)
+                    if not self.send_now(item):
+                        await self._send(item)
+                    elif self._stopping():
+                        raise Stopped
             finally:
                 result.close()  # before the node cleans up, where this ends early
         elif self.idle_loop is not None and (
@@ -126,12 +132,9 @@ class Outputs(Generic[_Outlet]):
             )
 
     async def _send(self, item: Any) -> None:  # noqa: ANN401
-        if item is None:
-            return
-        data = RuntimeData.of(item)
-        outlet = self._addressed(data)
-        if not outlet.send_now(data):
-            await outlet.send(data)
+        if not self.send_now(item):
+            data = RuntimeData.of(item)
+            await self._addressed(data).send(data)
         if self._stopping():
             raise Stopped
 

@@ -12,10 +12,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["AsyncBell", "Bell", "Bells", "BlockingBell", "LoopBell"]
+__all__ = ["AsyncBell", "Bell", "Bells", "BlockingBell"]
 
 
 class Bells:
@@ -95,42 +94,6 @@ class AsyncBell(Bell):
             os.eventfd_read(self.fd)
         except BlockingIOError:  # heard by another task in the meantime: look again all the same
             return
-
-
-class LoopBell(Bell):
-    """A bell in an asyncio loop that lives as long as it does.
-
-    It is listened to all the time, which saves registering it with the kernel for each wait: half
-    of what `AsyncBell` costs.
-
-    Args:
-        bells: The session's bells.
-        number: Which of them.
-        loop: The loop; it has to be closed at the end.
-    """
-
-    def __init__(self, bells: Bells, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(bells, number)
-        os.set_blocking(self.fd, False)
-        self._loop = loop
-        self._rung = False
-        self._waiter: asyncio.Future[None] | None = None
-        loop.add_reader(self.fd, self._hear)
-
-    def _hear(self) -> None:
-        try:
-            os.eventfd_read(self.fd)
-        except BlockingIOError:  # heard before: a node has interrupted the loop in between
-            return
-        self._rung = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    async def _wait(self) -> None:
-        if not self._rung:
-            self._waiter = self._loop.create_future()
-            await self._waiter
-        self._rung = False
 
 
 class BlockingBell(Bell):

@@ -22,9 +22,10 @@ from remotemedia.core.node import make_node
 from remotemedia.core.outputs import Stopped
 from remotemedia.core.plugin import load_object
 from remotemedia.core.text import sendable
-from remotemedia.runtime.channels.bell import Bell, Bells, BlockingBell, LoopBell
+from remotemedia.runtime.channels.bell import Bell, Bells, BlockingBell
 from remotemedia.runtime.channels.inlet import Inlet
 from remotemedia.runtime.channels.ledger import Ledger
+from remotemedia.runtime.channels.loop_bell import BellLoop, LoopBell
 from remotemedia.runtime.channels.outlet import Outlet
 from remotemedia.runtime.channels.space import Space
 from remotemedia.runtime.processes import messages as msg
@@ -100,7 +101,7 @@ class NodeHost:
             return 1
         listener = threading.Thread(target=self._listen, name="remotemedia-control", daemon=True)
         listener.start()
-        loop = asyncio.new_event_loop()
+        loop = BellLoop()
         asyncio.set_event_loop(loop)
         try:
             code = self._live(loop, ledger, bells)
@@ -115,7 +116,7 @@ class NodeHost:
         self._line.send(msg.Stopped())
         return code
 
-    def _live(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells) -> int:
+    def _live(self, loop: BellLoop, ledger: Ledger, bells: Bells) -> int:
         """Load the node and work until the session stops; whatever happens, it cleans up."""
         code = 1
         with self._reporting():
@@ -147,7 +148,7 @@ class NodeHost:
         self._node = make_node(cls, init.node_id, init.session_id, config, self)
         return self._node
 
-    def _serve(self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells) -> None:
+    def _serve(self, loop: BellLoop, ledger: Ledger, bells: Bells) -> None:
         self._place.enter("initialize")
         self._progress("loading", 0.0, "initializing")
         complete(loop, self._node.initialize)
@@ -180,7 +181,7 @@ class NodeHost:
             error.__traceback__ = None
 
     def _connect(
-        self, loop: asyncio.AbstractEventLoop, ledger: Ledger, bells: Bells
+        self, loop: BellLoop, ledger: Ledger, bells: Bells
     ) -> tuple[Callable[[Coroutine[Any, Any, None]], None], Bell]:
         """Open the channels; returns what runs the worker, and the bell that wakes it.
 
