@@ -182,6 +182,17 @@ def test_each_message_says_what_its_metadata_says_now() -> None:
     assert sent().extra == {}
 
 
+def test_what_a_receiver_adds_to_metadata_stays_with_its_message() -> None:
+    target = written(RuntimeData.tensor(np.zeros(3)))
+    first, second = decode(target).data, decode(target).data
+    assert first is not None
+    assert second is not None
+    first.metadata.extra["seen"] = True
+    third = decode(target).data
+    assert third is not None
+    assert second.metadata.extra == third.metadata.extra == {}
+
+
 @pytest.mark.parametrize("name", ["session_id", "payload", "dtype"])
 def test_what_is_sent_once_more_is_described_as_it_is_now(name: str) -> None:
     array = np.arange(6, dtype=np.float32).reshape(2, 3)

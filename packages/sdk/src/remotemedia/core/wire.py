@@ -303,7 +303,9 @@ def decode(slice_: NDArray[np.uint8] | memoryview, length: int | None = None) ->
         data.payload = _value(data_type, view[offset : offset + size])
     data.type, data.session_id = data_type, session
     data.timestamp, data.sequence = timestamp, sequence
-    data.metadata = metadata.__copy__()  # type: ignore[attr-defined]  # copy() costs twice
+    data.metadata = metadata = metadata.__copy__()  # type: ignore[attr-defined]  # copy() costs twice
+    if not metadata.extra:  # the copy is shallow, and receivers may write to theirs
+        metadata.extra = {}
     data.port = data._loan = None  # noqa: SLF001 - the same package
     return _new_tuple(Received, (sequence, sent_ns, data, False))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from remotemedia.core.wire import Message
     from remotemedia.runtime.channels.plan import Channel
 
-__all__ = ["LOAN_HEAD", "MAX_LOANS", "Space", "Window", "blocks", "copy_to", "view_of", "write"]
+__all__ = ["LOAN_HEAD", "MAX_LOANS", "Space", "Window", "copy_to", "view_of", "write"]
 
 #: Loans that a node may have out, and the one that a copy is written into.
 MAX_LOANS = MAX_LOANS_OUT + 1
@@ -83,7 +83,7 @@ class Space:
         return (
             self._service(channel)
             .publisher_builder()
-            .initial_max_slice_len(1 << (blocks(first) - 1).bit_length())
+            .initial_max_slice_len(1 << ((first - 1) // ALIGNMENT).bit_length())
             .allocation_strategy(iox.AllocationStrategy.PowerOfTwo)
             .backpressure_strategy(iox.BackpressureStrategy.DiscardData)
             .max_loaned_samples(MAX_LOANS + channel.slots)
@@ -112,11 +112,6 @@ class Space:
     def reclaim(self) -> None:
         """Free what processes that died have left in this space."""
         self._node.try_cleanup_dead_nodes()
-
-
-def blocks(nbytes: int) -> int:
-    """Return how many blocks a slice of at least this many bytes has."""
-    return (nbytes + ALIGNMENT - 1) // ALIGNMENT
 
 
 def write(address: int, message: Message, sequence: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from remotemedia.core import wire
 from remotemedia.core.errors import ChannelFullError, LoanError
+from remotemedia.core.wire import ALIGNMENT
 from remotemedia.runtime.channels.consumer import Consumer
 from remotemedia.runtime.channels.pages import COUNTED_BYTES, Pages
 from remotemedia.runtime.channels.prefault import populate_for_writing
@@ -15,7 +16,6 @@ from remotemedia.runtime.channels.space import (
     LOAN_HEAD,
     NoMemoryLeft,
     Space,
-    blocks,
     copy_to,
     write,
 )
@@ -102,7 +102,7 @@ class Writer:
             LoanError: Too many samples are out.
         """
         try:
-            sample = self._loan(blocks(nbytes))
+            sample = self._loan((nbytes + ALIGNMENT - 1) // ALIGNMENT)
         except NoMemoryLeft as error:
             raise LoanError(
                 f"output {self.channel.links[0].producer!r} has no memory left ({error})"
@@ -137,7 +137,7 @@ class Writer:
     def publish(self, sample: Any, nbytes: int) -> None:  # noqa: ANN401
         """Send what was taken and written."""
         getattr(sample, "__assume_init")().send()
-        nbytes = wire.aligned(nbytes)  # as its receivers see it
+        nbytes = (nbytes + ALIGNMENT - 1) & -ALIGNMENT  # as its receivers see it
         if self._ring is not None:
             self._ring.pushed(self.sequence, nbytes)
         self.sequence += 1

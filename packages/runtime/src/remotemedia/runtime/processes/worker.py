@@ -149,7 +149,8 @@ class Worker:
             return False
         plan, record = inlet.plan, self._record
         sequence = data.sequence or 0
-        self._place.enter("process", plan.port, sequence)
+        place = self._place
+        place.stage, place.source, place.sequence = "process", plan.port, sequence
         record.begin(plan.link.index, sequence)
         try:
             if plan.type != "any":
