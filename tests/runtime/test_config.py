@@ -215,6 +215,16 @@ def test_a_variable_that_is_nearly_one_of_ours_is_a_mistake() -> None:
     assert load_config(environment={"REMOTEMEDIA_HOME": "1"}) == MultiprocessConfig()
 
 
+def test_a_variable_of_another_section_is_no_mistake_for_being_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REMOTEMEDIA_PLUGINS_TIMEOUT_SECS", "3")
+    settings, error = explain()
+    assert error is None
+    assert {one.key: one.value for one in settings}["plugins.timeout_secs"] == 3
+    Runtime()
+
+
 def test_each_value_is_explained(tmp_path: Path) -> None:
     file_of(tmp_path, QUICK_START)
     environment = {"REMOTEMEDIA_SPIN_US": "20", "REMOTEMEDIA_PLUGINS_BLOCK": "a,b"}

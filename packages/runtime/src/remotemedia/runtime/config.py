@@ -105,6 +105,7 @@ MULTIPROCESS = Section(
     },
     paths=("venv_path", "extra_paths", "environments_dir"),
     lists=("extra_paths", "preload"),
+    others=("REMOTEMEDIA_PLUGINS_",),
 )
 
 

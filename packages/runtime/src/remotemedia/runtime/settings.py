@@ -129,6 +129,7 @@ class Section(Generic[_Struct]):
         lists: Fields that hold several values.
         separator: What stands between the entries of a list in a variable.
         owns_prefix: Every variable with its prefix has to be one of its own.
+        others: Prefixes of other sections, where its own is the beginning of theirs.
     """
 
     table: str
@@ -140,6 +141,7 @@ class Section(Generic[_Struct]):
     lists: tuple[str, ...] = ()
     separator: str = os.pathsep
     owns_prefix: bool = False
+    others: tuple[str, ...] = ()
 
     def gather(
         self,
@@ -253,7 +255,7 @@ class Section(Generic[_Struct]):
         names = {name.upper(): name for name in self.struct.__struct_fields__}
         for variable in sorted(environment):
             rest = variable.removeprefix(self.prefix)
-            if rest == variable:
+            if rest == variable or variable.startswith(self.others):
                 continue
             where = f"environment variable {variable}"
             if rest in names:
