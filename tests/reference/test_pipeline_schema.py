@@ -118,6 +118,7 @@ WRONG = {
     "type": (A + "config.names = 'x'", "nodes.a.config.names: 'x' is not of type 'array'"),
     "range": (A + "config.gain = 0", "nodes.a.config.gain"),
     "nested": (A + "config.filter.order = 9", "config.filter.order: 9 is greater than .* 8"),
+    "nested_key": (A + "config.filter.ordr = 2", "config.filter: Additional .*'ordr'"),
     "choice": (A + "config.mode = 'quick'", "nodes.a.config.mode: 'quick' is not one of"),
     "required": ("[nodes.a]\ntype = 'sender'", "nodes.a: 'config' is a required property"),
     "required_key": (

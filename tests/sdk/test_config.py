@@ -67,6 +67,61 @@ def test_a_word_that_is_not_known_gets_the_known_ones(config: dict[str, Any], hi
     assert mistake.endswith(f"; {hint}")
 
 
+class Band(msgspec.Struct):
+    low: float = 0.0
+    high: float = 8000.0
+
+
+class Shelf(msgspec.Struct, tag="shelf", tag_field="kind"):
+    cut: float = 0.0
+
+
+class Peak(msgspec.Struct, tag="peak", tag_field="kind"):
+    width: float = 1.0
+
+
+class Nested(msgspec.Struct):
+    band: Band = msgspec.field(default_factory=Band)
+    more: list[Band] = []
+    named: dict[str, Band] = {}
+    pair: tuple[Band, int] | None = None
+    shape: Shelf | Peak | None = None
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"band": {"lo": 1.0}}, "unknown config key 'band.lo'; did you mean 'low'?"),
+        ({"more": [{}, {"lwo": 1.0}]}, "unknown config key 'more[1].lwo'; did you mean 'low'?"),
+        ({"named": {"x": {"hig": 1}}}, "unknown config key 'named.x.hig'; did you mean 'high'?"),
+        ({"pair": [{"lwo": 1}, 2]}, "unknown config key 'pair[0].lwo'; did you mean 'low'?"),
+        (
+            {"shape": {"kind": "peak", "cut": 1.0}},
+            "unknown config key 'shape.cut'; known: 'width'",
+        ),
+        ({"band": {"low": "x"}}, "config key 'band.low': Expected `float`, got `str`"),
+        ({"more": [{"low": "x"}]}, "config key 'more[0].low': Expected `float`, got `str`"),
+    ],
+)
+def test_what_is_wrong_inside_of_a_table_is_told_by_its_key(
+    config: dict[str, Any], text: str
+) -> None:
+    assert [mistake.text for mistake in check_config(config, Nested)[1]] == [text]
+
+
+def test_what_is_right_inside_of_a_table_is_taken() -> None:
+    config = {
+        "band": {"low": 1.0},
+        "named": {"lo": {"high": 2.0}},
+        "shape": {"kind": "shelf", "cut": 1.0},
+    }
+    plain, mistakes = check_config(config, Nested)
+    assert mistakes == []
+    assert make_config(plain, Nested) == Nested(
+        band=Band(low=1.0), named={"lo": Band(high=2.0)}, shape=Shelf(cut=1.0)
+    )
+
+
 def test_what_is_missing_can_be_set() -> None:
     class Needy(msgspec.Struct):
         model: Path

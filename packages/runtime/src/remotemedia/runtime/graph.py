@@ -213,7 +213,7 @@ class _Resolver:
             return None  # its environment has to be asked first
         self.types[entry.id] = found.type
         for mistake in found.mistakes:
-            at = (*place, "config", mistake.key) if mistake.key else (*place, "config")
+            at = (*place, "config", *mistake.key.split("."))
             self.problem(at, f"node {entry.id!r}: {mistake.text}")
         return GraphNode(
             entry.id,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
+from remotemedia.core.config_keys import unknown_keys
 from remotemedia.core.errors import near
 
 if TYPE_CHECKING:
@@ -24,13 +26,14 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+_INSIDE = re.compile(r" - at `\$((?:\.\w+|\[\d+\])+)`$")
 
 
 class ConfigMistake(NamedTuple):
     """What is wrong with a config.
 
     Attributes:
-        key: The key, or an empty string where the whole is meant.
+        key: The key, dotted where it is inside of a table; empty where the whole is meant.
         text: What is wrong with it, and what would be valid.
     """
 
@@ -70,11 +73,12 @@ def _mistakes(config: dict[str, Any], struct: type[msgspec.Struct]) -> list[Conf
             hint = near(key, fields)
             mistakes.append(ConfigMistake(key, f"unknown config key {key!r}; {hint}"))
             continue
-        try:
-            of_plain(value, fields[key].type)
-        except msgspec.ValidationError as error:
-            hint = _hint(value, fields[key].type)
-            mistakes.append(ConfigMistake(key, f"config key {key!r}: {error}{hint}"))
+        kind = fields[key].type
+        unknown = [
+            ConfigMistake(inner, f"unknown config key {inner!r}; {hint}")
+            for inner, hint in unknown_keys(value, kind, key)
+        ]
+        mistakes += unknown or _mistakes_of_value(key, value, kind)
     if not mistakes:
         try:
             of_plain(config, struct)
@@ -83,6 +87,18 @@ def _mistakes(config: dict[str, Any], struct: type[msgspec.Struct]) -> list[Conf
             advice = f"; set {', '.join(f'config.{key}' for key in missing)}" if missing else ""
             mistakes.append(ConfigMistake("", f"config: {error}{advice}"))
     return mistakes
+
+
+def _mistakes_of_value(key: str, value: object, kind: Any) -> list[ConfigMistake]:  # noqa: ANN401
+    try:
+        of_plain(value, kind)
+    except msgspec.ValidationError as error:
+        inside = _INSIDE.search(str(error))
+        if inside:  # msgspec says where in the value it is; that is a key too
+            inner, text = key + inside[1], str(error)[: inside.start()]
+            return [ConfigMistake(inner, f"config key {inner!r}: {text}")]
+        return [ConfigMistake(key, f"config key {key!r}: {error}{_hint(value, kind)}")]
+    return []
 
 
 def make_config(

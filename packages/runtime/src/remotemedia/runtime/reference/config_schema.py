@@ -75,8 +75,9 @@ def config_schema(spec: NodeSpec, at: str = "#/definitions") -> tuple[Any, dict[
     for struct in _structs(msgspec.inspect.type_info(spec.config)):
         _add_docs(components.get(struct.__name__, {}), attribute_docs(struct))
     definitions = {f"{spec.name}.{name}": body for name, body in components.items()}
-    main = definitions[_name(schema)]
-    main["additionalProperties"] = False  # as a pipeline is checked, whatever the struct says
+    for body in definitions.values():
+        if "properties" in body:  # as a pipeline is checked, whatever the struct says
+            body["additionalProperties"] = False
     return schema, definitions
 
 
