@@ -188,6 +188,65 @@ def test_the_fields_of_a_config_in_words() -> None:
     assert (fields["mode"].required, fields["mode"].default) == (False, "good")
 
 
+class Window(msgspec.Struct, frozen=True):
+    size: int = 8
+
+
+class Tables(msgspec.Struct):
+    """What holds tables.
+
+    Attributes:
+        filter: As it is made.
+        window: As it is.
+        steep: Made otherwise than a given one.
+    """
+
+    filter: Filter = msgspec.field(default_factory=Filter)
+    window: Window = Window()
+    steep: Filter = msgspec.field(default_factory=lambda: Filter(order=8))
+    other: Filter | None = None
+    number: int = msgspec.field(default_factory=iter(range(100)).__next__)
+
+
+TABLES = NodeSpec("tables", "m:C", config=Tables)
+
+
+def test_a_table_has_its_default_and_its_keys() -> None:
+    fields = {field.name: field for field in config_fields(TABLES)}
+    assert {name: field.default for name, field in fields.items()} == {
+        "filter": {"order": 2},
+        "window": {"size": 8},
+        "steep": {"order": 8},
+        "other": None,
+        "number": None,  # another one each time
+    }
+    (order,) = fields["filter"].keys
+    assert (order.name, order.default, order.doc) == ("order", 2, "How steep.")
+    assert fields["window"].doc == "As it is."
+    jsonschema.Draft7Validator.check_schema(pipeline_schema([TABLES]))
+
+
+def test_a_snippet_has_the_keys_of_tables() -> None:
+    text = snippet(TABLES)
+    assert "# config.filter.order = 2\n" in text
+    assert "# config.window.size = 8\n" in text
+    assert '# config.steep = { "order" = 8 }\n' in text
+    (node,) = tomllib.loads(text.replace("# config.filter", "config.filter"))["nodes"].values()
+    assert node["config"] == {"filter": {"order": 2}}
+
+
+class Deep(msgspec.Struct):
+    less: Deep | None = None
+    name: str = "x"
+
+
+def test_a_table_inside_of_itself_ends() -> None:
+    assert [field.name for field in config_fields(NodeSpec("deep", "m:C", config=Deep))] == [
+        "less",
+        "name",
+    ]
+
+
 class Inner(msgspec.Struct):
     folder: Path = Path("inner")
 

@@ -11,13 +11,14 @@ from remotemedia.runtime.cli.doctor import doctor
 from remotemedia.runtime.cli.terminal_text import columns, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import msgspec
 
     from remotemedia.core.errors import PluginError
     from remotemedia.runtime.environments.answers import BrokenPlugin
     from remotemedia.runtime.environments.request import ExistingEnvironment, MadeEnvironment
+    from remotemedia.runtime.reference.config_schema import ConfigField
     from remotemedia.runtime.reference.description import NodeDescription, PortDescription
     from remotemedia.runtime.reference.inventory import Inventory
 
@@ -205,11 +206,17 @@ def _page(
         lines += [f"  {line}" for line in columns(rows)]
     nothing = "none" if node.config is not None else "any table; the type declares none"
     lines += ["", "config:" if node.config else f"config: {nothing}"]
-    for field in node.config or ():
-        default = "required" if field.required else f"default {_value(field.default)}"
-        lines.append(f"  {field.name}: {field.type}; {default}")
-        lines += wrapped(field.doc, indent=6)
+    lines += _settings(node.config or ())
     return [*lines, "", "in a pipeline file:", "", node.snippet.rstrip()]
+
+
+def _settings(fields: Sequence[ConfigField], table: str = "") -> Iterator[str]:
+    """Yield the lines that describe the keys of a table, and those of tables in it."""
+    for field in fields:
+        default = "required" if field.required else f"default {_value(field.default)}"
+        yield f"  {table}{field.name}: {field.type}; {default}"
+        yield from wrapped(field.doc, indent=6)
+        yield from _settings(field.keys, f"{table}{field.name}.")
 
 
 def _value(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from remotemedia.core.config import schema_of, writable
+from remotemedia.core.config import schema_of, to_plain, writable
 from remotemedia.runtime.reference.docstrings import attribute_docs
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class ConfigField(msgspec.Struct, frozen=True, kw_only=True):
         default: What it is otherwise, as a value of JSON; null also where it is computed.
         doc: What it means.
         example: A value to begin with, where there is no default, or none that can be written.
+        keys: Those of a table that the type declares, with the defaults that they have in one that
+            is given.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ConfigField(msgspec.Struct, frozen=True, kw_only=True):
     default: Any = None
     doc: str = ""
     example: Any = None
+    keys: list[ConfigField] = []
 
 
 def config_schema(spec: NodeSpec, at: str = "#/definitions") -> tuple[Any, dict[str, Any]]:
@@ -70,10 +73,12 @@ def config_schema(spec: NodeSpec, at: str = "#/definitions") -> tuple[Any, dict[
     template = f"{at}/{spec.name}.{{name}}"
     try:
         schema, components = _components(writable(spec.config), template)
-    except (TypeError, ValueError):  # something in it has no form in JSON: the keys are known
+    except (TypeError, ValueError, KeyError):  # it has no form in JSON: its keys are known
         schema, components = _components(writable(spec.config, typed=False), template)
     for struct in _structs(msgspec.inspect.type_info(spec.config)):
-        _add_docs(components.get(struct.__name__, {}), attribute_docs(struct))
+        body = components.get(struct.__name__, {})
+        _add_docs(body, attribute_docs(struct))
+        _add_defaults(body, struct)
     definitions = {f"{spec.name}.{name}": body for name, body in components.items()}
     for body in definitions.values():
         if "properties" in body:  # as a pipeline is checked, whatever the struct says
@@ -95,7 +100,14 @@ def config_fields(spec: NodeSpec) -> list[ConfigField]:
     if spec.config is None:
         return []
     schema, definitions = config_schema(spec)
-    main = definitions[_name(schema)]
+    return _fields(_name(schema), definitions, ())
+
+
+def _fields(table: str, definitions: dict[str, Any], around: tuple[str, ...]) -> list[ConfigField]:
+    """Return the keys of a table; of one inside of itself, none."""
+    if table in around:
+        return []
+    main = definitions[table]
     required = main.get("required", ())
     return [
         ConfigField(
@@ -105,9 +117,16 @@ def config_fields(spec: NodeSpec) -> list[ConfigField]:
             default=field.get("default"),
             doc=field.get("description", ""),
             example=_example(field, definitions) if field.get("default") is None else None,
+            keys=_fields(_table(field), definitions, (*around, table)) if _table(field) else [],
         )
         for name, field in main.get("properties", {}).items()
     ]
+
+
+def _table(schema: dict[str, Any]) -> str:
+    """Return the definition of the table that a schema takes; empty if it takes anything else."""
+    schema = schema["allOf"][0] if "allOf" in schema else schema
+    return _name(schema) if "$ref" in schema else ""
 
 
 def type_text(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -189,12 +208,32 @@ def _custom(kind: type[object]) -> dict[str, Any]:
         return {"title": kind.__name__}
 
 
+def _add_defaults(schema: dict[str, Any], struct: type[msgspec.Struct]) -> None:
+    """Write down the defaults that are made, as those of tables are, if always the same."""
+    for field in msgspec.structs.fields(struct):
+        described = schema.get("properties", {}).get(field.encode_name)
+        make = field.default_factory
+        if described is None or "default" in described or make is msgspec.NODEFAULT:
+            continue
+        try:
+            default, again = to_plain(make()), to_plain(make())
+        except Exception:  # noqa: BLE001, S112 - a stranger's code; what it makes stays untold
+            continue
+        if default == again:
+            described["default"] = default
+            _beside_reference(described)
+
+
+def _beside_reference(schema: dict[str, Any]) -> None:
+    """Let what stands beside a reference be read; older drafts read nothing there."""
+    if "$ref" in schema:
+        schema["allOf"] = [{"$ref": schema.pop("$ref")}]
+
+
 def _add_docs(schema: dict[str, Any], docs: dict[str, str]) -> None:
     for name, field in schema.get("properties", {}).items():
         if name in docs and "description" not in field:
-            if "$ref" in field:  # beside a reference, older drafts read nothing else
-                schema["properties"][name] = {"allOf": [dict(field)], "description": docs[name]}
-            else:
-                field["description"] = docs[name]
+            field["description"] = docs[name]
+            _beside_reference(field)
     if "description" in schema:
         schema["description"] = schema["description"].partition("\n")[0]

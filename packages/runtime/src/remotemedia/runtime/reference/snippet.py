@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from remotemedia.runtime.reference.config_schema import config_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from remotemedia.core.plugin import NodeSpec
     from remotemedia.runtime.reference.config_schema import ConfigField
@@ -29,7 +29,8 @@ def snippet(spec: NodeSpec, name: str = "") -> str:
     """
     node_id = name or re.sub(r"[^A-Za-z0-9_-]+", "_", spec.name.rpartition(":")[2])[:64]
     lines = [f"[nodes.{node_id}]", f"type = {_toml(spec.name)}"]
-    return "\n".join([*lines, *map(_setting, config_fields(spec))]) + "\n"
+    settings = (line for field in config_fields(spec) for line in _settings(field, "config"))
+    return "\n".join([*lines, *settings]) + "\n"
 
 
 def with_environment(piece: str, python: str, requirements: Sequence[str]) -> str:
@@ -39,13 +40,17 @@ def with_environment(piece: str, python: str, requirements: Sequence[str]) -> st
     return "\n".join([*head, *asked, *settings]) + "\n"
 
 
-def _setting(field: ConfigField) -> str:
-    key = field.name if _BARE.fullmatch(field.name) else _toml(field.name)
+def _settings(field: ConfigField, table: str) -> Iterator[str]:
+    key = f"{table}.{field.name if _BARE.fullmatch(field.name) else _toml(field.name)}"
     if field.required:
-        return f"config.{key} = {_toml(field.example)}  # required: {field.type}"
-    if field.default is None:
-        return f"# config.{key} = {_toml(field.example)}  # not set by default: {field.type}"
-    return f"# config.{key} = {_toml(field.default)}"
+        yield f"{key} = {_toml(field.example)}  # required: {field.type}"
+    elif field.keys and field.default == {inner.name: inner.default for inner in field.keys}:
+        for inner in field.keys:
+            yield from _settings(inner, key)
+    elif field.default is None:
+        yield f"# {key} = {_toml(field.example)}  # not set by default: {field.type}"
+    else:
+        yield f"# {key} = {_toml(field.default)}"
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401 - a value of JSON
