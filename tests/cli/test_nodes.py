@@ -225,6 +225,32 @@ def test_an_installed_type_that_reading_shows_to_be_broken_is_told_before_it_run
     assert message in result.out
 
 
+def test_a_module_that_is_not_there_is_told_before_it_runs(
+    command: Call, install: Call, tmp_path: Path
+) -> None:
+    install("parrot", node=_NODE, plugin=_PLUGIN.replace("parrot.node:", "parrot.nodes:"))
+    (tmp_path / "p.toml").write_text('[nodes.p]\ntype = "parrot"\n', encoding="utf-8")
+    result = command("check", "p.toml")
+    assert result.code == 2
+    assert "acme_parrot has no module 'nodes'; did you mean 'node'?" in result.out
+    doctor = command("nodes", "doctor", "parrot", "--json")
+    (found,) = doctor.of("checkup")
+    assert "No module named 'acme_parrot.nodes'; correct its target" in found["problem"]
+
+
+@pytest.mark.parametrize("written", ["nodes/module_fine.py:Node", "nodes.module_fine:Node"])
+def test_a_class_is_called_as_it_was_named(
+    command: Call, local: Call, tmp_path: Path, written: str
+) -> None:
+    local("fine")
+    text = command("nodes", "show", written, "--toml").out
+    assert text == f'[nodes.fine]\ntype = "{written}"\n'
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    assert command("check", "p.toml").code == 0
+    (found,) = command("nodes", "doctor", written, "--json").of("checkup")
+    assert (found["type"], found["ok"]) == (written, True)
+
+
 @pytest.mark.parametrize(
     "node",
     [
@@ -320,6 +346,29 @@ def test_doctor_goes_on_whatever_a_node_does(command: Call, local: Call) -> None
     assert found["segfault"]["output"]
     assert "no_such_library" in found["raises"]["traceback"]
     assert (result.summary["ok"], result.summary["failed"]) == (1, len(CRASHES))
+
+
+@pytest.mark.parametrize(
+    ("node", "problem"),
+    [
+        (_NODE + "\n(", "SyntaxError: '(' was never closed (…node.py, line 24)"),
+        (
+            _NODE.replace("initialize(self)", "__init__(self, word)"),
+            "; a node is made without arguments, and finds its settings in self.config",
+        ),
+        (_NODE.replace('print("at work")', "1 / 0"), "division by zero (…node.py, line 19)"),
+    ],
+    ids=["syntax", "arguments", "raises"],
+)
+def test_doctor_tells_where_in_the_node(
+    command: Call, install: Call, tmp_path: Path, node: str, problem: str
+) -> None:
+    plugin = _PLUGIN.replace("node import", "config import")
+    config = _NODE.partition("class Parrot")[0].replace("word: str", 'word: str = ""')
+    install("parrot", node=node, config=config, plugin=plugin)
+    (found,) = command("nodes", "doctor", "parrot", "--initialize", "--json").of("checkup")
+    place = str(tmp_path / "site" / "acme_parrot") + "/"
+    assert found["problem"].replace(place, "…").endswith(problem)
 
 
 def test_doctor_initializes_when_asked(command: Call, local: Call, install: Call) -> None:

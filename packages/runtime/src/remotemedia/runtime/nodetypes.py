@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import pkgutil
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -167,6 +168,13 @@ def _installed(spec: NodeSpec) -> NodeType:
     if not parent or parent in sys.modules:  # else looking for it would import that
         with contextlib.suppress(ImportError, ValueError):
             found = importlib.util.find_spec(module)
+            if found is None and parent and not spec.requirements:
+                beside = getattr(sys.modules[parent], "__path__", ())
+                known = {one.name for one in pkgutil.iter_modules(beside)}
+                raise UnknownNodeType(
+                    f"node type {spec.name!r} is {spec.target!r}, but {parent} has no module "
+                    f"{module.rpartition('.')[2]!r}; {near(module.rpartition('.')[2], known)}"
+                )
     if found is not None and found.origin is not None and found.origin.endswith(".py"):
         try:
             wrong = why_no_node(Path(found.origin), class_name)

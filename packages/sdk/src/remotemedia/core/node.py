@@ -219,11 +219,21 @@ def make_node(
     config: Any,  # noqa: ANN401 - a mapping, or the struct that the node type declares
     context: NodeContext,
 ) -> MultiprocessNode:
-    """Make a node as a runtime does: all that it knows of itself is there before `__init__`."""
+    """Make a node as a runtime does: all that it knows of itself is there before `__init__`.
+
+    Raises:
+        TypeError: Its `__init__` wants arguments.
+    """
     node = cls.__new__(cls)
     node.node_id, node.session_id, node.config = node_id, session_id, config
     node._context = context  # noqa: SLF001 - the runtime's side of the contract
-    node.__init__()  # type: ignore[misc]
+    try:
+        node.__init__()  # type: ignore[misc]
+    except TypeError as error:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            raise  # it comes from inside of it
+        text = f"{error}; a node is made without arguments, and finds its settings in self.config"
+        raise TypeError(text) from None
     return node
 
 

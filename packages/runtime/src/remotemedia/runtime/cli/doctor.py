@@ -67,8 +67,9 @@ def doctor(
     inventory = inventory_of(extra_paths)
     problems: list[PluginError | BrokenPlugin | str]
     problems = [] if types else [*inventory.catalog.problems, *inventory.problems]
-    try:
-        chosen = [inventory.find(name) for name in types] if types else inventory.entries
+    known = {entry.name: entry for entry in inventory.entries}
+    try:  # what is known is loaded, also where reading it shows that it can't be
+        chosen = [known.get(name) or inventory.find(name) for name in types] or [*known.values()]
     except UnknownNodeType as error:
         click.echo(f"error: {error}", err=True)
         context.exit(2)
@@ -105,7 +106,7 @@ def _examine(
     from remotemedia.runtime.cli.nodes import print_json
     from remotemedia.runtime.reference.checkup import Checkup
 
-    width = max((len(entry.type.spec.name) for entry in entries), default=0)
+    width = max((len(entry.name) for entry in entries), default=0)
     findings: list[Finding] = []
 
     def tell(finding: Finding) -> None:

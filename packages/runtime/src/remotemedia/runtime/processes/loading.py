@@ -70,7 +70,13 @@ def load_node_class(
         _run_script(source, arguments)
         module = sys.modules[_SCRIPT_MODULE]
     else:
-        module = _import(module_name, source)
+        try:
+            module = _import(module_name, source)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+                raise
+            text = f"node type {type_name!r}: {target!r} names a module that is not there: {error}"
+            raise ImportError(f"{text}; correct its target, or install it again") from error
     found: Any = module
     for part in class_name.split("."):
         found = getattr(found, part, None)

@@ -7,6 +7,7 @@ comes on standard output, everything that the node prints on standard error.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import time
@@ -68,6 +69,14 @@ class Report(msgspec.Struct):
     pss: int = 0
     error: str = ""
     traceback: str = ""
+
+
+#: Where the frames of a traceback are those of who loads a node, not of the node.
+_NOT_OF_NODES = (
+    str(Path(__file__).parent),
+    str(Path(importlib.__file__).parent),
+    make_node.__code__.co_filename,
+)
 
 
 class _Context:
@@ -139,8 +148,11 @@ def _make(cls: type[MultiprocessNode], type_name: str) -> MultiprocessNode:
 
 def _told(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    ours = ("<", *_NOT_OF_NODES)
     frames = traceback.extract_tb(error.__traceback__)
-    places = [f for f in frames if not f.filename.startswith("<") and f.filename != __file__]
+    places = [frame for frame in frames if not frame.filename.startswith(ours)]
     return f"{text} ({places[-1].filename}, line {places[-1].lineno})" if places else text
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from anyio.abc import ByteReceiveStream, Process
 
     from remotemedia.runtime.environments.store import Store
-    from remotemedia.runtime.nodetypes import NodeType
     from remotemedia.runtime.plugins import PluginPolicy
     from remotemedia.runtime.reference.inventory import Entry
 
@@ -38,7 +37,7 @@ class Finding(msgspec.Struct, kw_only=True):
     """What a checkup has found.
 
     Attributes:
-        type: The node type.
+        type: What names the node type.
         problem: Why it does not load; empty if it does.
         advice: What to do.
         report: What its process reported; None if it did not come to that.
@@ -86,7 +85,7 @@ class Checkup:
                 group.start_soon(self._one, entry)
 
     async def _one(self, entry: Entry) -> None:
-        name = entry.type.spec.name
+        name = entry.name
         async with self._limiter:
             try:
                 environment = await self._environment(entry)
@@ -95,7 +94,7 @@ class Checkup:
                 self._found(Finding(type=name, problem=str(error), advice=advice))
                 return
             try:
-                self._found(await self._examine(entry.type, environment))
+                self._found(await self._examine(entry, environment))
             finally:
                 if environment.lock is not None:
                     environment.lock.close()
@@ -108,13 +107,13 @@ class Checkup:
             return Environment(wanted.executable)
 
         def step(_: float, message: str) -> None:
-            self._on_step(entry.type.spec.name, message)
+            self._on_step(entry.name, message)
 
         return await provide(wanted, self._store, self._policy, step)
 
-    async def _examine(self, node: NodeType, environment: Environment) -> Finding:
-        spec = node.spec
-        finding = Finding(type=spec.name)
+    async def _examine(self, entry: Entry, environment: Environment) -> Finding:
+        node, spec = entry.type, entry.type.spec
+        finding = Finding(type=entry.name)
         request = Request(
             spec.target, node.source, node.script, spec.name, node.paths, self._initialize
         )
@@ -179,5 +178,7 @@ def _judge(finding: Finding, code: int, *, within: float | None) -> None:
     elif report.error:
         stage = {"import": "importing it", "initialize": "initialize()", "cleanup": "cleanup()"}
         finding.problem = f"{stage[report.stage]} raised {report.error}"
-        missing = "ModuleNotFoundError" in report.error
-        finding.advice = "install what it needs" if missing else "see its traceback: --json has it"
+        if report.error.startswith("ModuleNotFoundError"):
+            finding.advice = "install what it needs"
+        else:
+            finding.advice = "mend it there; --json has the whole traceback"

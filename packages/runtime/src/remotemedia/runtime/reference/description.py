@@ -57,12 +57,13 @@ class NodeDescription(msgspec.Struct, frozen=True, kw_only=True):
     snippet: str
 
 
-def describe(node: NodeType, catalog: Catalog) -> NodeDescription:
+def describe(node: NodeType, catalog: Catalog, written: str = "") -> NodeDescription:
     """Describe a node type.
 
     Args:
         node: The node type.
         catalog: Where it comes from, if it is installed.
+        written: What a pipeline says for it; its name if empty.
     """
     spec = node.spec
     installed = catalog.nodes.get(spec.name)
@@ -80,5 +81,5 @@ def describe(node: NodeType, catalog: Catalog) -> NodeDescription:
         outputs=[PortDescription(p.name, p.type, p.required, p.doc) for p in spec.outputs],
         config=None if spec.config is None else config_fields(spec),
         schema={**schema, "definitions": definitions} if definitions else schema,
-        snippet=snippet(spec),
+        snippet=snippet(spec, written=written),
     )

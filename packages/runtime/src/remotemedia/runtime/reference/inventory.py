@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from remotemedia.runtime.reference.snippet import with_environment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from remotemedia.core.plugin import NodeSpec
     from remotemedia.runtime.config import MultiprocessConfig
     from remotemedia.runtime.environments.answers import BrokenPlugin, FoundType
     from remotemedia.runtime.plugins import PluginPolicy
@@ -49,11 +50,18 @@ class Entry:
         type: The type.
         environment: The environment that its nodes run in; None for this one.
         described: What that environment says of it; None where it is known here.
+        written: What a pipeline says for it, where that is not the type's name, as `file.py:Class`.
     """
 
     type: NodeType
     environment: ExistingEnvironment | MadeEnvironment | None = None
     described: NodeDescription | None = None
+    written: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a pipeline says for it."""
+        return self.written or self.type.spec.name
 
 
 @dataclass
@@ -98,7 +106,9 @@ class Inventory:
             UnknownNodeType: Nothing has this name.
         """
         try:
-            return self._here(resolve_type(name, self.catalog, self.extra_paths))
+            found = self._here(resolve_type(name, self.catalog, self.extra_paths))
+            is_named = self._is_installed(found.type.spec) or ":" not in name
+            return found if is_named else replace(found, written=name)
         except UnknownNodeType:
             for entry in self.elsewhere:
                 if entry.type.spec.name == name:
@@ -109,7 +119,7 @@ class Inventory:
         """Return all that is known of a node type."""
         described, wanted = entry.described, entry.environment
         if described is None:
-            return describe(entry.type, self.catalog)
+            return describe(entry.type, self.catalog, entry.written)
         if not isinstance(wanted, MadeEnvironment):
             return described
         piece = with_environment(described.snippet, wanted.python, wanted.requirements)
@@ -118,7 +128,7 @@ class Inventory:
     def _here(self, node: NodeType) -> Entry:
         spec = node.spec
         installed = self.catalog.nodes.get(spec.name)
-        from_package = installed is not None and installed.spec is spec
+        from_package = self._is_installed(spec)
         base = Path(node.source).parent if node.source else Path()
         with contextlib.suppress(InvalidRequest):  # a pipeline is told
             wanted = requested(
@@ -130,6 +140,10 @@ class Inventory:
             )
             return Entry(node, wanted)
         return Entry(node)
+
+    def _is_installed(self, spec: NodeSpec) -> bool:
+        installed = self.catalog.nodes.get(spec.name)
+        return installed is not None and installed.spec is spec
 
 
 def take_inventory(extra_paths: Sequence[Path] = (), *, elsewhere: bool = True) -> Inventory:

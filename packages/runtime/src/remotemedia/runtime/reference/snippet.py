@@ -20,15 +20,16 @@ __all__ = ["snippet", "with_environment"]
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def snippet(spec: NodeSpec, name: str = "") -> str:
+def snippet(spec: NodeSpec, name: str = "", *, written: str = "") -> str:
     """Return the TOML of a node of this type, its defaults as comments.
 
     Args:
         spec: The node type.
         name: What a pipeline calls it; the node type's name if empty.
+        written: What it says for the type; the node type's name if empty.
     """
     node_id = name or re.sub(r"[^A-Za-z0-9_-]+", "_", spec.name.rpartition(":")[2])[:64]
-    lines = [f"[nodes.{node_id}]", f"type = {_toml(spec.name)}"]
+    lines = [f"[nodes.{node_id}]", f"type = {_toml(written or spec.name)}"]
     settings = (line for field in config_fields(spec) for line in _settings(field, "config"))
     return "\n".join([*lines, *settings]) + "\n"
 
