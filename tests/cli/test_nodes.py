@@ -199,6 +199,16 @@ def test_a_class_of_an_installed_type_has_its_ports_and_config(
     assert "wrod" in wrong.out
 
 
+def test_a_plugin_that_reads_gets_nothing_of_the_input(
+    command: Call, install: Call, tmp_path: Path
+) -> None:
+    install("parrot", node=_NODE, plugin=f"import sys\nsys.stdin.read()\n{_PLUGIN}")
+    text = '[nodes.p]\ntype = "parrot"\nconfig.word = "a"\n'
+    (tmp_path / "p.toml").write_text(text, encoding="utf-8")
+    result = command("run", "p.toml", "-i", "-", "-o", "-", text="hello\n")
+    assert (result.code, result.out) == (0, "hello\n")
+
+
 @pytest.mark.parametrize(
     ("node", "message"),
     [

@@ -95,7 +95,23 @@ BROKEN = {
     "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt", ""),
     "raises": (HOOK + "1 / 0", "ZeroDivisionError: division by zero .*line 4", "tell its author"),
     "late": (HOOK + "(1 / 0 for _ in 'a')", "ZeroDivisionError", ""),
-    "endless": (HOOK + "iter(int, 1)", "returns more than 1000 node types", ""),
+    "endless": (HOOK + "iter(int, 1)", "returns more than 1000 node types", "a list that ends"),
+    "coroutine": (
+        HOOK.replace("def", "async def") + "[]",
+        r"remotemedia_nodes\(\) is a coroutine",
+        "without async",
+    ),
+    "verbose": ("raise OSError('a' * 999)", r"OSError: a{300}… \(", ""),
+    "lines": (
+        "raise OSError('one\\n  two\\x1b[31m')",
+        r"OSError: one two \[31m \(",
+        "",
+    ),
+    "mute": (
+        "class X(Exception):\n    __str__ = None\nraise X",
+        r"X \(",
+        "",
+    ),
     "one_spec": (HOOK + "NodeSpec('n', 'm:C')", "a list of NodeSpec, not NodeSpec", "into a list"),
     "nothing": (HOOK + "None", "a list of NodeSpec, not NoneType", ""),
     "text": (HOOK + "'whisper'", "a list of NodeSpec, not str", ""),
@@ -406,6 +422,24 @@ def test_a_type_that_is_not_installed_names_near_ones_and_what_is_broken(
     assert "did you mean 'amplifier'?" in str(caught.value)
     assert "no_such_library" in str(caught.value)
     assert "plugins that the policy keeps out: c" in str(caught.value)
+
+
+def test_of_many_that_are_broken_those_are_told_that_name_the_type(site: SitePackages) -> None:
+    for number in range(9):
+        site.add(f"b{number}", "import no_such_library")
+    site.add("amp", HOOK + "[NodeSpec('ampli', 'm:C', api_version=99)]")
+    runtime = Runtime()
+    runtime._catalog = site.found()
+    with pytest.raises(PipelineError) as caught:
+        runtime.check(Pipeline().add_node("ampli", "n"))
+    text = str(caught.value)
+    assert "SDK API 99" in text
+    assert "no_such_library" not in text
+    assert "and 9 more: remotemedia nodes list" in text
+    with pytest.raises(PipelineError) as caught:
+        runtime.check(Pipeline().add_node("other", "n"))
+    assert str(caught.value).count("no_such_library") == 2
+    assert "and 7 more: remotemedia nodes list" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["whisper", "piper_tts", "kokoro_tts"])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["NodeType", "UnknownNodeType", "file_of", "local_types", "resolve_type", "type_of_class"]
 
 _HERE = Path()
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,10 @@ def resolve_type(
     installed = catalog.nodes.get(name)
     if installed is not None:
         return _installed(installed.spec)
-    broken = [*(str(problem) for problem in catalog.problems), *broken]
+    broken = _concerned(name, [*(str(problem) for problem in catalog.problems), *broken])
     if catalog.blocked:
-        names = ", ".join(sorted(blocked.plugin.name for blocked in catalog.blocked))
-        broken.append(f"plugins that the policy keeps out: {names}")
+        names = sorted(blocked.plugin.name for blocked in catalog.blocked)
+        broken.append(f"plugins that the policy keeps out: {', '.join(_concerned(name, names))}")
     advice = _where_to_get(name, {*catalog.nodes, *registered_nodes()})
     raise UnknownNodeType(
         f"node type {name!r} is not installed; {advice}"
@@ -149,6 +150,15 @@ def _registered(
             continue
         found += [(cls, path, module) for cls in classes if name in (None, cls.type_name)]
     return found, broken
+
+
+def _concerned(name: str, texts: Sequence[str]) -> list[str]:
+    """Return those of several texts that name a node type; if none does, the first few."""
+    plain = name.replace("-", "_")
+    named = [text for text in texts if plain in text.replace("-", "_")]
+    shown = named or list(texts[:_FEW])
+    more = len(texts) - len(shown)
+    return [*shown, *([f"and {more} more: remotemedia nodes list"] if more else [])]
 
 
 def _where_to_get(name: str, known: set[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
-import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from remotemedia.core.errors import ConfigError, PipelineError
@@ -13,6 +12,7 @@ from remotemedia.runtime.cli.arguments import apply_settings
 from remotemedia.runtime.cli.usage import Interrupted, UsageMistake
 from remotemedia.runtime.environments.placement import EnvironmentsNeeded
 from remotemedia.runtime.pipeline_file import read_draft
+from remotemedia.runtime.plugins.streams import streams_of_their_own
 from remotemedia.runtime.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def load_checked(
             raise
         raise PipelineError([*error.problems, *mistakes, *problems]) from error
     try:
-        # Plugins that print must not get between what programs read.
-        with contextlib.redirect_stdout(sys.stderr), _terminable():
+        with streams_of_their_own(), _terminable():
             if problems or mistakes:  # nothing is made for a pipeline that can't run
                 runtime.resolve(pipeline)
             else:

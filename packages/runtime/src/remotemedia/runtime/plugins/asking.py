@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 import traceback
+from collections.abc import Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ __all__ = ["Interviewer", "Unusable"]
 
 _HOOK = "remotemedia_nodes"
 _MOST_SPECS = 1000  # a hook that yields for ever has to end somewhere
+_MOST_OF_TEXT = 300  # characters of what an exception says
 
 
 class Unusable(Exception):
@@ -136,6 +138,9 @@ def _specs(entry: EntryPoint) -> list[NodeSpec]:
         )
     answers: list[Any] = manager.hook.remotemedia_nodes() or [None]
     answer = answers[0]
+    if isinstance(answer, Coroutine):
+        answer.close()
+        raise Unusable(f"{_HOOK}() is a coroutine", f"write it as def {_HOOK}(), without async")
     if isinstance(answer, (str, bytes, dict)) or not hasattr(answer, "__iter__"):
         raise Unusable(
             f"{_HOOK}() must return a list of NodeSpec, not {type(answer).__name__}",
@@ -143,7 +148,10 @@ def _specs(entry: EntryPoint) -> list[NodeSpec]:
         )
     found = list(itertools.islice(answer, _MOST_SPECS + 1))
     if len(found) > _MOST_SPECS:
-        raise Unusable(f"{_HOOK}() returns more than {_MOST_SPECS} node types")
+        raise Unusable(
+            f"{_HOOK}() returns more than {_MOST_SPECS} node types",
+            "return a list that ends; block it, or tell its author",
+        )
     for spec in found:
         wrong = wrong_spec(spec)
         if wrong:
@@ -197,7 +205,7 @@ def _explained(error: BaseException, entry: EntryPoint) -> Unusable:
     place = _place(traceback.extract_tb(error.__traceback__))
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}, line {error.lineno}"
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    what = ": ".join(filter(None, (type(error).__name__, _in_a_line(error))))
     reason = f"{what} ({place})" if place else what
     if isinstance(error, SystemExit):
         return Unusable(f"it calls sys.exit: {reason}", "upgrade it, or block it")
@@ -209,6 +217,17 @@ def _explained(error: BaseException, entry: EntryPoint) -> Unusable:
     if isinstance(error, ImportError):
         return Unusable(reason, "install what it needs, or upgrade the plugin")
     return Unusable(reason, "upgrade it, block it, or tell its author")
+
+
+def _in_a_line(error: BaseException) -> str:
+    """Return what an exception says as one line that a terminal can show."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a stranger's code
+        return ""
+    text = "".join(c if c.isprintable() else " " for c in text[: 2 * _MOST_OF_TEXT])
+    text = " ".join(text.split())
+    return text if len(text) <= _MOST_OF_TEXT else f"{text[:_MOST_OF_TEXT]}…"
 
 
 def _wanted_sdk(entry: EntryPoint) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from remotemedia.runtime.environments.store import Store
 from remotemedia.runtime.environments.survey import Unusable, survey
 from remotemedia.runtime.nodetypes import NodeType, UnknownNodeType, local_types, resolve_type
 from remotemedia.runtime.plugins import Catalog, discover
+from remotemedia.runtime.plugins.streams import streams_of_their_own
 from remotemedia.runtime.reference.description import describe
 from remotemedia.runtime.reference.snippet import with_environment
 
@@ -158,7 +158,7 @@ def take_inventory(extra_paths: Sequence[Path] = (), *, elsewhere: bool = True) 
     """
     config, policy = load()
     paths = (*map(Path, config.extra_paths), *extra_paths)
-    with contextlib.redirect_stdout(sys.stderr):  # a plugin that prints must not spoil our output
+    with streams_of_their_own():
         catalog = discover(policy=policy)
         local, broken = local_types(paths)
     problems: list[BrokenPlugin | str] = [*broken]
