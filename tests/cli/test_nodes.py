@@ -168,6 +168,14 @@ def test_show_tells_all_without_importing_the_node(command: Call, install: Call)
     assert node["config"][0]["doc"] == "What it says."
 
 
+def test_show_tells_with_which_config_there_is_a_port(command: Call, install: Call) -> None:
+    port = 'doc="Words.", when=("loud", (True,))'
+    install("parrot", node=_NODE, plugin=_PLUGIN.replace('doc="Words."', port))
+    assert "  text  text  Words. Only with loud = true.\n" in command("nodes", "show", "parrot").out
+    node = json.loads(command("nodes", "show", "parrot", "--json").out)
+    assert node["inputs"][0]["when"] == {"loud": [True]}
+
+
 def test_the_toml_that_show_gives_is_a_pipeline(
     command: Call, install: Call, tmp_path: Path
 ) -> None:

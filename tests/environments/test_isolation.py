@@ -140,3 +140,14 @@ async def test_a_type_that_is_not_in_the_environment_is_told_with_near_names(
     pipeline = Pipeline().add_node("acme_aftre", "a", requirements=["acme-after"])
     with pytest.raises(PipelineError, match=r"did you mean 'acme_after'\?; looked for in Python"):
         await Session("s", pipeline, config=config).initialize()
+
+
+async def test_the_environment_that_knows_the_config_says_which_ports_it_gives(
+    config: MultiprocessConfig,
+) -> None:
+    pipeline = Pipeline(extra_paths=[NODES]).add_node("chooses", "a", {"mode": "listen"})
+    graph = await asyncio.to_thread(Runtime(config).check, pipeline)
+    assert [str(ref) for ref in (*graph.inputs, *graph.outputs)] == ["a.audio", "a.words"]
+    pipeline.outputs = ["a.sounds"]
+    with pytest.raises(PipelineError, match="'a' has no output 'sounds' while"):
+        await asyncio.to_thread(Runtime(config).check, pipeline)

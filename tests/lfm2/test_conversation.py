@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from remotemedia.core.data import DataType, RuntimeData
-from remotemedia.core.errors import DataError, NodeError
+from remotemedia.core.errors import DataError, SessionError
 from remotemedia.core.testing import check_node_contract
 from remotemedia.nodes.lfm2.engine import Engine
 
@@ -279,9 +279,8 @@ def test_transcription_gives_text_alone_and_remembers_nothing(
         assert words(answer)
         assert sounds(answer) == []
         assert remembered(node) == before
-        with pytest.raises(
-            NodeError, match=r"s2s: mode 'transcription' writes down audio and takes"
-        ):
+        assert [port.name for port in node.spec.outputs] == ["text"]
+        with pytest.raises(SessionError, match=r"no input 'text' while config\.mode is 'transcr"):
             node.feed("Hello.", "text")
 
 
@@ -295,7 +294,8 @@ def test_speech_reads_a_text_aloud(checkpoints: Checkpoints, lfm2: Open) -> None
         assert said == ["Good morning."] + [""] * (len(said) - 1)
         assert len(said) > 1
         assert not any("partial" in frame.metadata.extra for frame in sounds(answer))
-        with pytest.raises(NodeError, match="mode 'speech' reads text aloud and takes no audio"):
+        assert [port.name for port in node.spec.outputs] == ["audio"]
+        with pytest.raises(SessionError, match=r"no input 'audio' while config\.mode is 'speech'"):
             node.feed(speech(), "audio")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from remotemedia.core.data import RuntimeData
-from remotemedia.core.errors import ConfigError, DataError
+from remotemedia.core.errors import ConfigError, DataError, PipelineError
 from remotemedia.nodes.lfm2.checkpoint import check_checkpoint, find_checkpoint, weight_names
 from remotemedia.nodes.lfm2.config import Lfm2AudioConfig
 from remotemedia.nodes.lfm2.device import find_device, find_dtype
@@ -317,7 +317,7 @@ def test_it_is_connected_as_the_quick_start_does() -> None:
         .add_node("lfm2_audio", "again")
         .add_node("lfm2_audio", "more")
         .connect("asr", "text_out", "s2s", "text_in")
-        .connect("asr", "text", "again", "input")
+        .connect("asr", "output", "again", "input")
         .connect("s2s", "audio_out", "again", "audio_in")
         .connect("s2s", "output", "more", "input")
     )
@@ -329,3 +329,47 @@ def test_it_is_connected_as_the_quick_start_does() -> None:
         "s2s.audio->again.audio",
         "s2s.audio->more.audio",
     }
+
+
+@pytest.mark.parametrize(
+    ("mode", "inputs", "outputs"),
+    [
+        ("conversation", ["s2s.audio", "s2s.text", "s2s.reset"], ["s2s.audio", "s2s.text"]),
+        ("transcription", ["s2s.audio", "s2s.reset"], ["s2s.text"]),
+        ("speech", ["s2s.text", "s2s.reset"], ["s2s.audio"]),
+    ],
+)
+def test_a_mode_has_the_ports_of_what_it_takes_and_gives(
+    mode: str, inputs: list[str], outputs: list[str]
+) -> None:
+    graph = Runtime().check(Pipeline().add_node("lfm2_audio", "s2s", {"mode": mode}))
+    assert [str(ref) for ref in graph.inputs] == inputs
+    assert [str(ref) for ref in graph.outputs] == outputs
+
+
+@pytest.mark.parametrize("name", ["text", "text_in", "input"])
+def test_text_for_a_mode_that_takes_audio_alone_is_a_mistake_of_the_pipeline(name: str) -> None:
+    pipeline = (
+        Pipeline()
+        .add_node("whisper", "asr")
+        .add_node("lfm2_audio", "s2s", {"mode": "transcription"})
+        .connect("asr", "text", "s2s", name)
+    )
+    with pytest.raises(
+        PipelineError,
+        match=r"node 's2s' has no input 'text' while config\.mode is 'transcription'; "
+        r"set it to 'conversation' or 'speech'",
+    ):
+        Runtime().check(pipeline)
+
+
+@pytest.mark.parametrize("name", ["audio", "audio_in", "input"])
+def test_audio_for_a_mode_that_takes_text_alone_is_a_mistake_of_the_pipeline(name: str) -> None:
+    pipeline = (
+        Pipeline()
+        .add_node("vibe_voice", "tts")
+        .add_node("lfm2_audio", "s2s", {"mode": "speech"})
+        .connect("tts", "audio", "s2s", name)
+    )
+    with pytest.raises(PipelineError, match=r"no input 'audio' while config\.mode is 'speech'"):
+        Runtime().check(pipeline)

@@ -144,6 +144,25 @@ BROKEN = {
     ),
     "port_name": (HOOK + "[NodeSpec('n', 'm:C', [Port('a.b')])]", "port name 'a.b' is not", ""),
     "two_ports": (HOOK + "[NodeSpec('n', 'm:C', [Port('a')] * 2)]", "two ports .* 'a'", ""),
+    "condition": (
+        HOOK + "[NodeSpec('n', 'm:C', [Port('a', when=('mode', 'x'))])]",
+        r"inputs: port 'a': when must be \(key, \(value, …\)\), not \('mode', 'x'\)",
+        "",
+    ),
+    "condition_key": (
+        HOOK + "[NodeSpec('n', 'm:C', [], [Port('a', when=('mode', ('x',)))])]",
+        "port 'a' depends on the config key 'mode'; none is known",
+        "",
+    ),
+    "condition_value": (
+        "import msgspec\nfrom typing import Literal\n"
+        + HEAD
+        + "class C(msgspec.Struct):\n    mode: Literal['x'] = 'x'\n"
+        + HOOK.removeprefix(HEAD)
+        + "[NodeSpec('n', 'm:C', [Port('a', when=('mode', ('y',)))], config=C)]",
+        "port 'a' depends on the config key 'mode': Invalid enum value 'y'",
+        "",
+    ),
     "summary": (HOOK + "[NodeSpec('n', 'm:C', summary=1)]", "summary must be a text", ""),
     "config": (HOOK + "[NodeSpec('n', 'm:C', config={})]", "config must be a msgspec.Struct", ""),
     "config_type": (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from remotemedia.core.errors import ConfigError, PipelineError
+from remotemedia.core.errors import ConfigError, DataError, PipelineError, SessionError
 from remotemedia.runtime import Pipeline, Runtime
 
 if TYPE_CHECKING:
@@ -225,3 +225,82 @@ def test_input_and_output_mean_the_main_ports(tmp_path: Path) -> None:
     )
     edges = [(str(edge.source), str(edge.target)) for edge in Runtime().check(pipeline).edges]
     assert edges == [("first.audio", "second.audio"), ("second.text", "third.text")]
+
+
+MODES = """\
+from typing import Literal
+import msgspec
+from remotemedia.core.multiprocessing import MultiprocessNode, register_node
+from remotemedia.core.ports import Port
+
+class Config(msgspec.Struct):
+    mode: Literal["talk", "listen"] = "talk"
+
+TALK, LISTEN = ("mode", ("talk",)), ("mode", ("listen",))
+
+@register_node(
+    "modes",
+    config=Config,
+    inputs=[Port("text", "text", main=True, when=TALK), Port("audio", "audio", when=LISTEN)],
+    outputs=[Port("audio", "audio", main=True, when=TALK), Port("text", "text", when=LISTEN)],
+)
+class Modes(MultiprocessNode):
+    def process(self, data):
+        return data
+"""
+
+
+@pytest.fixture
+def modes(tmp_path: Path, nodes: Path) -> Path:
+    """A pipeline file of `shout`, which gives text, and a node whose ports depend on its mode."""
+    (tmp_path / "modes.py").write_text(MODES, encoding="utf-8")
+    path = tmp_path / "pipeline.toml"
+    head = f'extra_paths = ["{nodes}", "."]\n'
+    path.write_text(head + '[nodes.shout]\ntype = "shout"\n[nodes.m]\ntype = "modes"\n', "utf-8")
+    return path
+
+
+def test_by_default_a_node_has_the_ports_of_its_default_config(modes: Path) -> None:
+    graph = Runtime().check(Pipeline.load(modes).connect("shout", "text_out", "m", "input"))
+    assert [str(edge.target) for edge in graph.edges] == ["m.text"]
+    assert [str(ref) for ref in graph.outputs] == ["m.audio"]
+
+
+@pytest.mark.parametrize("name", ["input", "text", "text_in"])
+def test_an_edge_to_a_port_that_the_config_takes_away_is_a_mistake_that_names_the_setting(
+    name: str, modes: Path
+) -> None:
+    text = modes.read_text("utf-8")
+    edges = f'edges = ["shout.text -> m.{name}"]\n'
+    modes.write_text(f'{edges}{text}config.mode = "listen"\n', "utf-8")
+    (problem,) = problems(modes)
+    assert problem == (
+        f"{modes}:1: shout.text -> m.{name}: node 'm' has no input 'text' while config.mode is "
+        "'listen'; set it to 'talk'"
+    )
+
+
+def test_with_another_config_other_ports_are_the_applications(modes: Path) -> None:
+    modes.write_text(modes.read_text("utf-8") + 'config.mode = "listen"\n', "utf-8")
+    pipeline = Pipeline.load(modes)
+    graph = Runtime().check(pipeline)
+    assert [str(ref) for ref in graph.inputs] == ["shout.text_in", "m.audio"]
+    assert [str(ref) for ref in graph.outputs] == ["shout.text_out", "m.text"]
+    pipeline.outputs = ["m.audio"]
+    with pytest.raises(PipelineError, match=r"m\.audio: node 'm' has no output 'audio' while c"):
+        Runtime().check(pipeline)
+
+
+@pytest.mark.anyio
+async def test_what_is_sent_to_a_port_that_the_config_takes_away_is_refused_with_the_setting(
+    modes: Path,
+) -> None:
+    pipeline = Pipeline(extra_paths=[modes.parent]).add_node("modes", "m", {"mode": "listen"})
+    async with Runtime() as runtime:
+        session = await runtime.create_session("s", pipeline)
+        with pytest.raises(SessionError, match=r"'m' has no input 'text' while config\.mode is 'l"):
+            await session.send("m.text", "Hello.")
+        with pytest.raises(DataError, match=r"takes audio data, not text: node 'm' .* config\."):
+            await session.send("m", "Hello.")
+        with pytest.raises(SessionError, match="'m' has no output 'audio' while config"):
+            await session.receive("m.audio")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import pytest
 
+from remotemedia.core.configured import configured, why_absent
+from remotemedia.core.plugin import NodeSpec
 from remotemedia.core.ports import PORT_TYPES, Port, match_port
+from remotemedia.core.specs import wrong_spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,3 +100,66 @@ def test_a_port_accepts_its_type_only() -> None:
     assert Port("a", "text").accepts("text")
     assert not Port("a", "text").accepts("audio")
     assert Port("a").accepts("audio")
+
+
+# ---- ports that depend on the config
+
+
+class Mode(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What a node can be told."""
+
+    how: Literal["both", "read", "write"] = msgspec.field(default="both", name="mode")
+
+
+DEPENDENT = NodeSpec(
+    "n",
+    "m:C",
+    inputs=[
+        Port("audio", "audio", main=True, when=("mode", ("both", "write"))),
+        Port("text", "text", main=True, when=("mode", ("both", "read"))),
+        Port("reset"),
+    ],
+    outputs=[Port("text", "text", when=("mode", ("write",))), Port("audio", "audio")],
+    config=Mode,
+)
+
+
+@pytest.mark.parametrize(
+    ("config", "inputs", "outputs"),
+    [
+        ({}, ["audio", "text", "reset"], ["audio"]),
+        ({"mode": "read"}, ["text", "reset"], ["audio"]),
+        ({"mode": "write"}, ["audio", "reset"], ["text", "audio"]),
+    ],
+)
+def test_a_node_has_the_ports_that_its_config_gives_it(
+    config: dict[str, str], inputs: list[str], outputs: list[str]
+) -> None:
+    spec, absent = configured(DEPENDENT, config)
+    assert [port.name for port in spec.inputs] == inputs
+    assert [port.name for port in spec.outputs] == outputs
+    assert len(inputs) + len(outputs) + len(absent) == 5
+    assert wrong_spec(spec) is wrong_spec(DEPENDENT) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "meant"),
+    [
+        ("text", None, "text"),
+        ("text_in", Port("words", "text"), "text"),
+        ("text_in", Port("samples", "audio"), "text"),
+        ("input", Port("words", "text"), "text"),
+        ("input", Port("frames", "video"), None),
+        ("nothing", Port("words", "text"), None),
+        ("audio", None, None),
+    ],
+)
+def test_a_port_that_a_node_has_with_another_config_is_told_with_its_setting(
+    name: str, other: Port | None, meant: str | None
+) -> None:
+    _, absent = configured(DEPENDENT, {"mode": "write"})
+    why = why_absent(name, absent, "input", other)
+    assert (why and why.port.name) == meant
+    if why:
+        said = "no input 'text' while config.mode is 'write'; set it to 'both' or 'read'"
+        assert str(why) == said

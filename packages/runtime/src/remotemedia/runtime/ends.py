@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import anyio
 
+from remotemedia.core.configured import why_absent
 from remotemedia.core.errors import EndOfStream, SessionError, near
-from remotemedia.core.ports import match_port
+from remotemedia.core.ports import Port, match_port
 from remotemedia.runtime.channels.bell import AsyncBell, Bell, Bells
 from remotemedia.runtime.channels.inlet import Inlet
 from remotemedia.runtime.channels.outlet import Outlet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from remotemedia.core.configured import AbsentPort
     from remotemedia.core.data import RuntimeData
-    from remotemedia.core.ports import Port
+    from remotemedia.core.ports import PortType
     from remotemedia.runtime.channels.ledger import Ledger
     from remotemedia.runtime.channels.space import Space
     from remotemedia.runtime.graph import Graph, PortRef
+    from remotemedia.runtime.nodetypes import NodeType
     from remotemedia.runtime.wiring import Wiring
 
 __all__ = ["End", "Ends", "Feed", "Tap", "open_feeds", "open_taps"]
@@ -111,16 +114,21 @@ class Ends(Generic[_End]):
     Args:
         side: `input` or `output`.
         ends: All of them.
-        ports: The ports of that side of all nodes, by node id, for messages.
+        types: The types of all nodes, by node id, for messages.
     """
 
     def __init__(
         self,
         side: Literal["input", "output"],
         ends: list[_End],
-        ports: Mapping[str, Sequence[Port]],
+        types: Mapping[str, NodeType],
     ) -> None:
-        self._side, self._ports = side, ports
+        self._side = side
+        self._ports = {
+            node: of.spec.inputs if side == "input" else of.spec.outputs
+            for node, of in types.items()
+        }
+        self._absent = {node: of.absent for node, of in types.items()}
         self._ends = {str(end.ref): end for end in ends}
 
     @property
@@ -131,6 +139,12 @@ class Ends(Generic[_End]):
     def all(self) -> list[_End]:
         """Return all of them."""
         return [*self._ends.values()]
+
+    def why_absent(self, name: str, data_type: PortType) -> AbsentPort | None:
+        """Find the port for data of this type that `name` would mean with another config."""
+        node, _, port = name.partition(".")
+        other = Port("", data_type)
+        return why_absent(port or self._side, self._absent.get(node, ()), self._side, other)
 
     def find(self, name: str | None) -> _End:
         """Return the one that is meant.
@@ -159,6 +173,9 @@ class Ends(Generic[_End]):
         ports = self._ports.get(node)
         if ports is not None:
             if port and match_port(port, ports, side) is None:
+                gone = why_absent(port, self._absent.get(node, ()), side)
+                if gone is not None:
+                    raise SessionError(f"node {node!r} has {gone}")
                 theirs = near(port, [port.name for port in ports])
                 raise SessionError(f"node {node!r} has no {side} {port!r} ({known}); {theirs}")
             verb = "sent to" if side == "input" else "received from"
@@ -177,7 +194,7 @@ def open_feeds(
     for plan in wiring.application.outlets:
         bell = AsyncBell(bells, plan.room)
         feeds.append(Feed(refs[plan.port], bell, Outlet(space, plan, ledger, bells, bell)))
-    return Ends("input", feeds, {n.id: n.type.spec.inputs for n in graph.nodes.values()})
+    return Ends("input", feeds, {node.id: node.type for node in graph.nodes.values()})
 
 
 def open_taps(
@@ -189,4 +206,4 @@ def open_taps(
     for plan in wiring.application.inlets:
         bell = AsyncBell(bells, plan.link.bell)
         taps.append(Tap(refs[plan.port], bell, Inlet(space, plan, ledger, bells)))
-    return Ends("output", taps, {n.id: n.type.spec.outputs for n in graph.nodes.values()})
+    return Ends("output", taps, {node.id: node.type for node in graph.nodes.values()})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from remotemedia.core.configured import why_absent
 from remotemedia.core.errors import PipelineError, near
 from remotemedia.core.ports import match_port
 from remotemedia.runtime.channels.plan import MAX_CAPACITY, POLICIES, Policy
@@ -259,6 +260,10 @@ class _Resolver:
         ports = node_type.spec.inputs if side == "input" else node_type.spec.outputs
         found = match_port(port or side, ports, side, other.port if other else None)
         if found is None:
+            gone = why_absent(port or side, node_type.absent, side, other.port if other else None)
+            if gone is not None:
+                self.problem(place, f"{place[-1]}: node {node!r} has {gone}")
+                return None
             known = near(port, [p.name for p in ports])
             what = f"no {side} {port!r}" if port else f"{len(ports)} {side}s, name one"
             self.problem(place, f"{place[-1]}: node {node!r} has {what}; {known}")
@@ -285,9 +290,13 @@ class _Resolver:
         if source is None or target is None or len(self.problems) > before:
             return None
         if not source.port.fits(target.port):
+            node, name = edge.target
+            gone = why_absent(name or "input", self.types[node].absent, "input", source.port)
             self.problem(
                 place,
-                f"{edge}: {source} gives {source.port.type}, but {target} takes "
+                f"{edge}: node {node!r} has {gone}"
+                if gone
+                else f"{edge}: {source} gives {source.port.type}, but {target} takes "
                 f"{target.port.type}; put a node between that converts it",
             )
             return None

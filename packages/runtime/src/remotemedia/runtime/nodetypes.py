@@ -11,11 +11,12 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from remotemedia.core.configured import configured
 from remotemedia.core.errors import near
 from remotemedia.core.plugin import NodeSpec, load_object, registered_nodes
 from remotemedia.core.specs import wrong_spec
@@ -31,8 +32,9 @@ from remotemedia.runtime.node_source import (
 from remotemedia.runtime.plugins.catalog import PACKAGE_OF_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from remotemedia.core.configured import AbsentPort
     from remotemedia.runtime.plugins import Catalog
 
 __all__ = ["NodeType", "UnknownNodeType", "file_of", "local_types", "resolve_type", "type_of_class"]
@@ -52,6 +54,7 @@ class NodeType:
         script: Source of a module that defines it, where no file does; see `interactive`.
         config_name: Its config struct, as `"module:Class"`, where that can't be imported here.
         complete: Whether ports and config are known; else only running its module can tell them.
+        absent: The ports that a node of this type does not have, because of its config.
     """
 
     spec: NodeSpec
@@ -60,6 +63,12 @@ class NodeType:
     script: str = ""
     config_name: str = ""
     complete: bool = True
+    absent: tuple[AbsentPort, ...] = ()
+
+    def configured(self, config: Mapping[str, Any]) -> NodeType:
+        """Return the type as it is for a node with this config, which was checked against it."""
+        spec, absent = configured(self.spec, config)
+        return replace(self, spec=spec, absent=absent) if absent else self
 
     @property
     def config_target(self) -> str:
@@ -238,13 +247,13 @@ def _of_spec(spec: NodeSpec) -> NodeType:
         raise UnknownNodeType(str(error)) from error
 
 
-def _check(spec: NodeSpec) -> None:
+def _check(spec: NodeSpec, *, whole: bool = True) -> None:
     if "<locals>" in str(spec.target):
         raise UnknownNodeType(
             f"{spec.target!r} is defined inside of a function, where the node's own process can't "
             "find it; define it in the module itself"
         )
-    wrong = wrong_spec(spec)
+    wrong = wrong_spec(spec, whole=whole)
     if wrong:
         raise UnknownNodeType("; ".join(filter(None, wrong)))
 
@@ -342,6 +351,6 @@ def _from_source(
             )
         except TypeError as error:
             raise UnknownNodeType(f"{path}: register_node({found.type_name!r}): {error}") from error
-        _check(spec)
+        _check(spec, whole=found.complete)
     source = str(path.resolve())
     return NodeType(spec, source=source, paths=paths, complete=run or found.complete)

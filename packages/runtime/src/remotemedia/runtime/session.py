@@ -223,6 +223,8 @@ class Session(WatchedSession):
             hint = "; wrap it with RuntimeData.audio(samples, sample_rate)" * (
                 port.type == "audio" and item.type.value == "tensor"
             )
+            gone = self._open_feeds.why_absent(input, item.type.value)
+            hint = f": node {feed.ref.node!r} has {gone}" if gone else hint
             raise DataError(f"input {feed.ref} takes {port.type} data, not {item.type.value}{hint}")
         if not item.session_id:
             item.session_id = self.session_id

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PORT_TYPES", "Port", "PortType", "match_port"]
+__all__ = ["PORT_TYPES", "ConfigValue", "Port", "PortType", "match_port"]
 
+#: What a config key can have where a port depends on it.
+ConfigValue: TypeAlias = str | int | bool | None
 PortType = Literal["any", "audio", "video", "text", "tensor", "json", "bytes"]
 #: The values that a port's type can have: those of `DataType`, and `any`.
 PORT_TYPES: tuple[PortType, ...] = ("any", "audio", "video", "text", "tensor", "json", "bytes")
@@ -29,6 +31,9 @@ class Port(msgspec.Struct, frozen=True):
             others. Larger ones pass too. An edge can say otherwise.
         main: Where there are several: `input` or `output` means this one. Several may be main;
             then the one is meant that takes what the other end of the edge gives.
+        when: A config key, and the values of it with which the node has this port; it has it
+            always if None. `when=("mode", ("read", "write"))`: with any other `mode`, an edge to it
+            is a mistake of the pipeline.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Port(msgspec.Struct, frozen=True):
     doc: str = ""
     message_bytes: int | None = None
     main: bool = False
+    when: tuple[str, tuple[ConfigValue, ...]] | None = None
 
     def accepts(self, data_type: str) -> bool:
         """Say whether data of this type may pass."""

@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
+from remotemedia.core.config import of_plain
 from remotemedia.core.errors import near
 from remotemedia.core.plugin import API_VERSION, NodeSpec
-from remotemedia.core.ports import PORT_TYPES, Port
+from remotemedia.core.ports import PORT_TYPES, ConfigValue, Port
 
 __all__ = ["wrong_spec"]
 
@@ -18,8 +20,13 @@ _TARGET = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _PORT = re.compile(r"\w[\w-]*")
 
 
-def wrong_spec(spec: object) -> tuple[str, str] | None:
-    """Return what is wrong with a node type's description, and what to do about it; or None."""
+def wrong_spec(spec: object, *, whole: bool = True) -> tuple[str, str] | None:
+    """Return what is wrong with a node type's description, and what to do about it; or None.
+
+    Args:
+        spec: The description.
+        whole: Whether all of it is known; else its config may be what is not.
+    """
     if not isinstance(spec, NodeSpec):
         return (
             f"remotemedia_nodes() must return NodeSpec objects, not {_kind(spec)}",
@@ -38,7 +45,7 @@ def wrong_spec(spec: object) -> tuple[str, str] | None:
             f"{head} was made for SDK API {spec.api_version}, this runtime has {API_VERSION}",
             "upgrade the plugin" if older else "upgrade remotemedia-sdk and remotemedia-runtime",
         )
-    wrong = _wrong_field(spec)
+    wrong = _wrong_field(spec) or (_wrong_conditions(spec) if whole else None)
     return (f"{head}: {wrong}", "upgrade the plugin, or tell its author") if wrong else None
 
 
@@ -84,7 +91,20 @@ def _wrong_port(port: Any) -> str | None:  # noqa: ANN401 - a stranger's
         return (
             f"port {port.name!r}: message_bytes must be a positive whole number, not {usual!r:.40}"
         )
+    if port.when is not None and not _is_condition(port.when):
+        return f"port {port.name!r}: when must be (key, (value, …)), not {port.when!r:.60}"
     return None
+
+
+def _is_condition(when: object) -> bool:
+    return (
+        isinstance(when, tuple)
+        and len(when) == 2
+        and isinstance(when[0], str)
+        and isinstance(when[1], tuple)
+        and len(when[1]) > 0
+        and all(value is None or isinstance(value, (str, int)) for value in when[1])
+    )
 
 
 def _wrong_config(config: Any) -> str | None:  # noqa: ANN401 - a stranger's
@@ -97,6 +117,29 @@ def _wrong_config(config: Any) -> str | None:  # noqa: ANN401 - a stranger's
     except Exception as error:  # noqa: BLE001 - annotations are evaluated, and those are code
         return f"config {config.__name__}: {type(error).__name__}: {error}"
     return None
+
+
+def _wrong_conditions(spec: NodeSpec) -> str | None:
+    """Return what is wrong with the config keys that ports depend on."""
+    fields = {} if spec.config is None else {f.encode_name: f for f in structs.fields(spec.config)}
+    for port in (*spec.inputs, *spec.outputs):
+        if port.when is None:
+            continue
+        key, values = port.when
+        if key not in fields:
+            return f"port {port.name!r} depends on the config key {key!r}; {near(key, fields)}"
+        wrong = _unfit(values, fields[key].type)
+        if wrong:
+            return f"port {port.name!r} depends on the config key {key!r}: {wrong}"
+    return None
+
+
+def _unfit(values: tuple[ConfigValue, ...], kind: Any) -> str:  # noqa: ANN401 - a type
+    try:
+        of_plain(values, tuple[kind, ...])
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
 
 
 def _wrong_environment(requirements: Any, python: Any) -> str | None:  # noqa: ANN401

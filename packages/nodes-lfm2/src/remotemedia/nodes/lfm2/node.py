@@ -26,12 +26,6 @@ __all__ = ["Lfm2AudioNode"]
 
 _log = logging.getLogger(__name__)
 
-#: What each mode does with the kind of data that it has no use for.
-_WRONG_KIND = {
-    ("transcription", DataType.TEXT): "mode 'transcription' writes down audio and takes no text",
-    ("speech", DataType.AUDIO): "mode 'speech' reads text aloud and takes no audio",
-}
-
 
 class Lfm2AudioNode(MultiprocessNode):
     """Answers speech or text in speech and text, and remembers the conversation.
@@ -101,11 +95,6 @@ class Lfm2AudioNode(MultiprocessNode):
     def _listen(self, data: RuntimeData) -> Any:  # noqa: ANN401 - the engine's conversation
         """Return the conversation with the turn in it, or None where nothing was said."""
         config, engine = self.config, self._engine
-        wrong = _WRONG_KIND.get((config.mode, data.type))
-        if wrong is None and data.type not in (DataType.AUDIO, DataType.TEXT):
-            wrong = f"it takes audio or text, not {data.type.value}"
-        if wrong is not None:
-            raise DataError(f"{self.node_id or 'lfm2_audio'}: {wrong}; see the config key 'mode'")
         # The engine replaces what a conversation holds and changes nothing in place.
         chat = copy.copy(self._chat)
         chat.new_turn("user")

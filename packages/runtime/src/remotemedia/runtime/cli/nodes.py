@@ -200,7 +200,7 @@ def _page(
     for title, ports in (("inputs", node.inputs), ("outputs", node.outputs)):
         lines += ["", f"{title}:" if ports else f"{title}: none"]
         rows = [
-            (port.name, port.type + ("" if port.required else ", optional"), port.doc)
+            (port.name, port.type + ("" if port.required else ", optional"), _doc(port))
             for port in ports
         ]
         lines += [f"  {line}" for line in columns(rows)]
@@ -217,6 +217,15 @@ def _settings(fields: Sequence[ConfigField], table: str = "") -> Iterator[str]:
         yield f"  {table}{field.name}: {field.type}; {default}"
         yield from wrapped(field.doc, indent=6)
         yield from _settings(field.keys, f"{table}{field.name}.")
+
+
+def _doc(port: PortDescription) -> str:
+    """Return what a port is for, and with which config there is one."""
+    conditions = [
+        f"Only with {key} = {' or '.join(map(_value, values))}."
+        for key, values in (port.when or {}).items()
+    ]
+    return " ".join(filter(None, (port.doc, *conditions)))
 
 
 def _value(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from remotemedia.core.configured import AbsentPort
 from remotemedia.core.errors import PluginError
 from remotemedia.core.ports import Port
 from remotemedia.runtime.plugins import PluginPolicy
@@ -109,6 +110,7 @@ class NodeAnswer(msgspec.Struct, frozen=True):
         config: Its config as plain values.
         mistakes: Keys and mistakes of its config.
         problem: Why its type can't be used.
+        absent: The ports that it does not have, because of its config.
     """
 
     node_id: str
@@ -118,6 +120,7 @@ class NodeAnswer(msgspec.Struct, frozen=True):
     config: dict[str, Any] = {}
     mistakes: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    absent: tuple[AbsentPort, ...] = ()
 
 
 class BrokenPlugin(msgspec.Struct, frozen=True):

@@ -102,20 +102,27 @@ class Locator:
             found = known if known is not None and known.complete else self._here(entry, run=True)
             paths = dict.fromkeys((*found.paths, *(str(path.resolve()) for path in self._paths)))
             here = replace(found, paths=tuple(paths))
-            return Located(here, None, *check_config(entry.config, here.spec.config))
+            return self._configured(entry, here, None)
         placement = self._placements.get(entry.id)
         if placement is None:
             self.wishes[entry.id] = Wish(request, self._question(entry))
             return None
         if placement.answer is None and known is not None:
-            config, mistakes = check_config(entry.config, known.spec.config)
-            return Located(known, placement.environment, config, mistakes)
+            return self._configured(entry, known, placement.environment)
         return self._there(entry, placement)
 
     def _here(self, entry: NodeEntry, *, run: bool) -> NodeType:
         if isinstance(entry.type, str):
             return resolve_type(entry.type, self._catalog, self._paths, self._directory, run=run)
         return type_of_class(entry.type, self._catalog)
+
+    def _configured(
+        self, entry: NodeEntry, found: NodeType, environment: Environment | None
+    ) -> Located:
+        config, mistakes = check_config(entry.config, found.spec.config)
+        if not mistakes:
+            found = found.configured(config)
+        return Located(found, environment, config, mistakes)
 
     def _there(self, entry: NodeEntry, placement: Placement) -> Located:
         answer = placement.answer

@@ -75,7 +75,7 @@ def type_of(answer: NodeAnswer) -> NodeType:
     if answer.type is None:
         raise LookupError(answer.problem)
     found = installed_type(answer.type)
-    return replace(found, source=answer.source, paths=answer.paths)
+    return replace(found, source=answer.source, paths=answer.paths, absent=answer.absent)
 
 
 def installed_type(found: FoundType) -> NodeType:

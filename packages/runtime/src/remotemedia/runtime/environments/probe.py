@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from remotemedia.core.config import check_config
 from remotemedia.runtime.environments.answers import (
@@ -66,13 +67,16 @@ def _answer(question: NodeQuestion, catalog: Catalog) -> NodeAnswer:
     except UnknownNodeType as error:
         return NodeAnswer(question.node_id, problem=str(error))
     plain, mistakes = check_config(question.config, found.spec.config)
+    described = _describe(found, catalog)
+    node = found if mistakes else found.configured(plain)
     return NodeAnswer(
         question.node_id,
-        _describe(found, catalog),
+        replace(described, inputs=tuple(node.spec.inputs), outputs=tuple(node.spec.outputs)),
         found.source,
         found.paths,
         plain,
         tuple((mistake.key, mistake.text) for mistake in mistakes),
+        absent=node.absent,
     )
 
 

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from remotemedia.core.ports import ConfigValue
 from remotemedia.runtime.reference.config_schema import ConfigField, config_fields, config_schema
 from remotemedia.runtime.reference.snippet import snippet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from remotemedia.core.ports import Port
     from remotemedia.runtime.nodetypes import NodeType
     from remotemedia.runtime.plugins import Catalog
 
@@ -17,12 +21,22 @@ __all__ = ["NodeDescription", "PortDescription", "describe"]
 
 
 class PortDescription(msgspec.Struct, frozen=True):
-    """A port of a node type."""
+    """A port of a node type.
+
+    Attributes:
+        name: Its name.
+        type: What passes.
+        required: Whether it has to be connected.
+        doc: What it is for.
+        when: The config key that it depends on, with the values that a node has it with; null where
+            every node has it.
+    """
 
     name: str
     type: str
     required: bool
     doc: str
+    when: dict[str, list[ConfigValue]] | None = None
 
 
 class NodeDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +71,14 @@ class NodeDescription(msgspec.Struct, frozen=True, kw_only=True):
     snippet: str
 
 
+def _ports(ports: Sequence[Port]) -> list[PortDescription]:
+    return [PortDescription(p.name, p.type, p.required, p.doc, _condition(p)) for p in ports]
+
+
+def _condition(port: Port) -> dict[str, list[ConfigValue]] | None:
+    return None if port.when is None else {port.when[0]: [*port.when[1]]}
+
+
 def describe(node: NodeType, catalog: Catalog, written: str = "") -> NodeDescription:
     """Describe a node type.
 
@@ -77,8 +99,8 @@ def describe(node: NodeType, catalog: Catalog, written: str = "") -> NodeDescrip
         version=(plugin.version or None) if plugin else None,
         target=spec.target,
         source=node.source or None,
-        inputs=[PortDescription(p.name, p.type, p.required, p.doc) for p in spec.inputs],
-        outputs=[PortDescription(p.name, p.type, p.required, p.doc) for p in spec.outputs],
+        inputs=_ports(spec.inputs),
+        outputs=_ports(spec.outputs),
         config=None if spec.config is None else config_fields(spec),
         schema={**schema, "definitions": definitions} if definitions else schema,
         snippet=snippet(spec, written=written),

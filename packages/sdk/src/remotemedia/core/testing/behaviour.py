@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from remotemedia.core import outputs
+from remotemedia.core.config import check_config
+from remotemedia.core.configured import configured
 from remotemedia.core.errors import LoanError, NodeError, ProcessCrashError
 from remotemedia.core.ports import PORT_TYPES
 from remotemedia.core.testing.clock import is_idle_worker, runs_code_of
@@ -54,7 +56,8 @@ class Behaviour:
         quiet: Collection[str],
         deadline: float | None,
     ) -> None:
-        spec = subject.spec
+        plain, _ = check_config(dict(config or {}), subject.spec.config)
+        spec, _ = configured(subject.spec, plain)
         names = {port.name for port in spec.inputs}, {port.name for port in spec.outputs}
         unknown = {*inputs} - names[0] | {*quiet} - names[1]
         if unknown:

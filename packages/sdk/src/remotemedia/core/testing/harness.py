@@ -49,7 +49,7 @@ class NodeHarness(NodeSteps):
         virtual_time: False has timers take their time.
 
     Attributes:
-        spec: The node type's description.
+        spec: The node type's description, with the ports that it has with this config.
         errors: What the node has raised.
 
     Raises:

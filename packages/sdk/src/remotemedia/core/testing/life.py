@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from remotemedia.core.config import check_config, make_config, to_plain
+from remotemedia.core.configured import configured, why_absent
 from remotemedia.core.data import RuntimeData
 from remotemedia.core.errors import NodeError, PipelineError, ProcessCrashError, SessionError
 from remotemedia.core.loans import too_early
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from remotemedia.core.node import MultiprocessNode
-    from remotemedia.core.plugin import NodeSpec
     from remotemedia.core.ports import Port
     from remotemedia.core.testing.stream import Stream
     from remotemedia.core.testing.subject import Subject
@@ -86,7 +86,7 @@ class NodeLife:
         self._config, mistakes = check_config({} if plain is None else plain, subject.spec.config)
         if mistakes:
             raise PipelineError([f"node {node_id!r}: {mistake.text}" for mistake in mistakes])
-        self.spec: NodeSpec = subject.spec
+        self.spec, self._absent = configured(subject.spec, self._config)
         self._subject: Subject = subject
         self.node_id: str = node_id
         self.session_id: str = session_id
@@ -277,6 +277,9 @@ class NodeLife:
         if found is None and name is None and len(ports) == 1:
             found = ports[0]
         if found is None:
+            gone = why_absent(name, self._absent, "input") if name is not None else None
+            if gone is not None:
+                raise SessionError(f"node {self.node_id!r} has {gone}")
             known = ", ".join(repr(port.name) for port in ports) or "none"
             what = "several inputs" if name is None else f"no input {name!r}"
             raise SessionError(f"node {self.node_id!r} has {what}; name one of: {known}")

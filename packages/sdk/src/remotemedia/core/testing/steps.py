@@ -69,7 +69,6 @@ class NodeSteps:
         virtual_time: bool = True,
     ) -> None:
         subject = find_subject(node)
-        self.spec: NodeSpec = subject.spec
         self.errors: list[NodeError] = []
         self.deadline = deadline
         self._on_error = on_error
@@ -77,6 +76,7 @@ class NodeSteps:
         self._hangs = self._closed = False
         self._left_step: Future[Any] | None = None
         self._life = NodeLife(subject, config, node_id, session_id, virtual_time=virtual_time)
+        self.spec: NodeSpec = self._life.spec
 
     @property
     def node(self) -> MultiprocessNode:
