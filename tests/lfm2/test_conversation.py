@@ -210,7 +210,7 @@ def test_while_it_says_nothing_it_stops_too(
     checkpoints: Checkpoints, lfm2: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
-    with lfm2(checkpoints.never_ends(), mode="transcription", max_reply_tokens=4000) as node:
+    with lfm2(checkpoints.never_ends(), mode="transcription", max_reply_tokens=3000) as node:
         add = node.node._engine.text  # type: ignore[union-attr]
         generate = Engine.generate
 
@@ -247,16 +247,22 @@ def test_a_turn_that_is_refused_leaves_the_conversation_as_it_was(
         assert remembered(node) == before
 
 
+@pytest.mark.parametrize("kind", ["of a GPU", "of a CPU", "of Python"])
 def test_memory_that_does_not_suffice_is_told_and_costs_the_turn_alone(
-    checkpoints: Checkpoints, lfm2: Open, monkeypatch: pytest.MonkeyPatch
+    kind: str, checkpoints: Checkpoints, lfm2: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
+    lack = {
+        "of a GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB."),
+        "of a CPU": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to"),
+        "of Python": MemoryError(),
+    }[kind]
     with lfm2(checkpoints.converses()) as node:
         before = remembered(node)
 
         def full(*args: object, **options: object) -> None:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.")
+            raise lack
 
         with monkeypatch.context() as patch:
             patch.setattr(node.node._engine._model, "_prefill", full)  # type: ignore[union-attr]

@@ -96,6 +96,30 @@ def test_what_leaves_no_room_for_a_turn_is_told(
     assert fails(node, "leave nothing of the 4,096 tokens").startswith(f"s2s: config key '{key}'")
 
 
+def test_a_model_that_the_device_has_no_room_for_is_told(
+    checkpoints: Checkpoints, lfm2: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from liquid_audio import LFM2AudioModel
+
+    def full(*args: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB.")
+
+    monkeypatch.setattr(LFM2AudioModel, "from_pretrained", full)
+    said = fails(lfm2(checkpoints.converses()), "does not fit into the memory of .*Tried to alloc")
+    assert said.startswith("s2s: config key 'device'")
+    assert "dtype='bfloat16'" in said
+
+
+def test_a_turn_that_the_model_can_not_hold_is_told_before_it_comes(
+    checkpoints: Checkpoints, lfm2: Open
+) -> None:
+    said = fails(lfm2(checkpoints.converses(), max_turn_secs=3600), r"there is room for 2\d\d s")
+    assert said.startswith("s2s: config key 'max_turn_secs': a recording of 3600 s does not fit")
+    with lfm2(checkpoints.reads(), mode="speech", max_turn_secs=3600) as node:
+        assert node.progress[-1].message == "ready"  # it takes no recordings
+
+
 def test_a_device_that_is_not_there_is_told(checkpoints: Checkpoints, lfm2: Open) -> None:
     import torch
 

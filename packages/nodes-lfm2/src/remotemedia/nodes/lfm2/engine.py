@@ -32,6 +32,8 @@ __all__ = ["FRAME", "SAMPLE_RATE", "Engine"]
 #: What the codec makes, in Hz, and how many samples of it are one token.
 SAMPLE_RATE = 24_000
 FRAME = 1_920
+#: How much of what is heard is one token: the encoder makes one of eight steps of 10 ms.
+HEARD_SECS = 0.08
 #: What the model was trained with, https://huggingface.co/LiquidAI/LFM2-Audio-1.5B
 SYSTEM_PROMPTS = {
     "conversation": "Respond with interleaved text and audio.",
@@ -119,9 +121,17 @@ class Engine:
     def _loading(self, folder: Path, where: str) -> Iterator[None]:
         try:
             yield
-        except (ConfigError, MemoryError):
+        except ConfigError:
             raise
-        except self._torch.OutOfMemoryError as error:
+        except Exception as error:
+            if not self.is_out_of_memory(error):
+                # Whatever is wrong with files, it may come out anywhere in the engine.
+                raise ConfigError(
+                    where,
+                    "model",
+                    f"{str(folder)!r} could not be loaded on {self.device} "
+                    f"({_first_line(error)}); check that it holds a checkpoint of LFM2-Audio",
+                ) from error
             raise ConfigError(
                 where,
                 "device",
@@ -129,26 +139,29 @@ class Engine:
                 f"({_first_line(error)}); free some, name another device, or use "
                 "dtype='bfloat16'",
             ) from error
-        except Exception as error:
-            # Whatever is wrong with files, it may come out anywhere in the engine.
-            raise ConfigError(
-                where,
-                "model",
-                f"{str(folder)!r} could not be loaded on {self.device} ({_first_line(error)}); "
-                "check that it holds a checkpoint of LFM2-Audio",
-            ) from error
 
     def _check_lengths(self, where: str) -> None:
-        """Check that the model can take a turn at all."""
+        """Check that the model can take a turn at all, and the longest that may come."""
         prompt = int(self.chat().modality_flag.shape[1])
         longest = self._config.max_reply_tokens
-        if prompt + longest >= self.most_tokens:
+        room = self.most_tokens - prompt - longest
+        if room <= 0:
             key = "system_prompt" if prompt > longest else "max_reply_tokens"
             raise ConfigError(
                 where,
                 key,
                 f"the system prompt ({prompt:,} tokens) and a reply (up to {longest:,}) leave "
                 f"nothing of the {self.most_tokens:,} tokens that the model takes",
+            )
+        seconds = self._config.max_turn_secs
+        if self._config.mode != "speech" and seconds > room * HEARD_SECS:
+            raise ConfigError(
+                where,
+                "max_turn_secs",
+                f"a recording of {seconds:g} s does not fit into the {self.most_tokens:,} tokens "
+                f"that the model takes: beside the system prompt ({prompt:,}) and a reply (up to "
+                f"{longest:,}) there is room for {room * HEARD_SECS:.0f} s; lower it, or "
+                "'max_reply_tokens'",
             )
 
     def _warm_up(self) -> None:
@@ -242,11 +255,13 @@ class Engine:
         chat.end_turn()
 
     def is_out_of_memory(self, error: Exception) -> bool:
-        """Say whether the device has no more memory, and give back what it need not keep."""
-        if not isinstance(error, self._torch.OutOfMemoryError):
-            return False
-        self._torch.cuda.empty_cache()
-        return True
+        """Say whether there is no more memory, and give back what need not be kept."""
+        if isinstance(error, self._torch.OutOfMemoryError):
+            self._torch.cuda.empty_cache()
+            return True
+        return isinstance(error, MemoryError) or (
+            isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        )
 
 
 def _downloader(report: Callable[[float, str], None]) -> Callable[[str], str]:

@@ -77,7 +77,7 @@ class Lfm2AudioNode(MultiprocessNode):
         self._turn += 1
         try:
             yield from self._answer(self._reply(chat, data))
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not self._engine.is_out_of_memory(error):
                 raise
             raise DataError(
