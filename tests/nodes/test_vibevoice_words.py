@@ -83,6 +83,27 @@ def test_words_of_a_turn_that_was_called_off_are_forgotten() -> None:
     assert said == "Said."
 
 
+def test_what_still_comes_of_a_turn_that_was_dropped_is_not_spoken() -> None:
+    heard = Heard("tts")
+
+    def add(turn: int, text: str, *, partial: bool = True) -> str:
+        piece = audio(text)
+        piece.metadata.extra = {"turn": turn, "partial": partial}
+        return heard.add(piece)
+
+    add(1, "Once upon")
+    heard.drop()
+    assert [add(1, " a time. "), add(1, "There"), add(1, " was.", partial=False)] == ["", "", ""]
+    assert heard.rest() == ""
+    assert add(2, "Yes.", partial=False) == "Yes."
+
+
+def test_after_a_drop_audio_that_names_no_turn_is_spoken() -> None:
+    heard = Heard("tts")
+    heard.drop()
+    assert heard.add(audio("Hello.")) == "Hello."
+
+
 def test_audio_without_a_transcript_is_told_what_to_put_between() -> None:
     with pytest.raises(DataError, match=r"tts.*no transcript.*put a node between.*'whisper'"):
         Heard("tts").add(audio(None))

@@ -73,6 +73,10 @@ def test_a_tokenizer_that_is_not_there(speaker: Speaker, copy: Path) -> None:
     fails(speaker(tokenizer=str(copy / "none")), r"'tokenizer'.*tokenizer.json")
 
 
+def test_a_turn_that_the_model_can_not_hold(speaker: Speaker) -> None:
+    fails(speaker(max_turn_secs=5400), r"'max_turn_secs'.*5400 s .* 32768 tokens .* 4369 s; lower")
+
+
 @pytest.mark.parametrize("device", ["cpu"])
 @pytest.mark.parametrize("wanted", ["cuda:99", "mps"])
 def test_a_device_that_is_not_there(speaker: Speaker, wanted: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from typing import TYPE_CHECKING
 
@@ -141,6 +143,19 @@ def test_a_turn_that_is_too_long_is_told_with_its_setting(speaker: Speaker, endl
         with pytest.raises(NodeError, match=r"ResourceLimitError.*'tts'.*2 s.*'max_turn_secs'"):
             node.feed("This has no end.", "text")
         assert sum(len(item.payload) for item in node.outputs["audio"]) >= 2 * RATE
+        assert not engine_threads()
+
+
+def test_speech_that_the_model_can_not_hold_is_told_and_not_as_too_long(
+    speaker: Speaker, endless: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(endless, tmp_path / "copy")
+    config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
+    config["decoder_config"]["max_position_embeddings"] = 400
+    (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with speaker(model=str(copy), max_turn_secs=50) as node:
+        with pytest.raises(NodeError, match=r"DataError.*do not fit into the 400 tokens.*'tts'"):
+            node.feed("This has no end.", "text")
         assert not engine_threads()
 
 

@@ -86,6 +86,15 @@ class Engine:
             self._model.set_ddpm_inference_steps(config.diffusion_steps)
         self._context = int(self._model.config.decoder_config.max_position_embeddings)
         self._device = device.name
+        self._longest = int(config.max_turn_secs * SAMPLE_RATE / FRAME) + 1  # frames of a turn
+        longest = self._context * FRAME / SAMPLE_RATE
+        if config.max_turn_secs > longest:
+            raise ConfigError(
+                where,
+                "max_turn_secs",
+                f"{config.max_turn_secs:g} s of speech do not fit into the {self._context} tokens "
+                f"that {str(directory)!r} holds, which are {longest:.0f} s; lower it",
+            )
 
     def _load_processor(self, directory: Path) -> Any:  # noqa: ANN401 - the engine has no types
         config, where = self._config, self._where
@@ -189,6 +198,8 @@ class Engine:
                 raise self._too_little_memory(self._device, "for this turn", failure) from failure
             raise failure
         if not all(ended) and not dropped.is_set():
+            if steps < self._longest:
+                raise self._too_long("the text, its voices and its speech do not fit into")
             limit = f"{self._config.max_turn_secs:g} s"
             raise ResourceLimitError(
                 f"the speech of node {self._where!r} for one turn",
@@ -201,14 +212,15 @@ class Engine:
     def _steps(self, prompt: int) -> int:
         """Return how many tokens may be made after the prompt."""
         room = self._context - prompt
-        wanted = int(self._config.max_turn_secs * SAMPLE_RATE / FRAME) + 1
-        if room < min(wanted, prompt):
-            raise DataError(
-                f"the text and its voices take {prompt} of the {self._context} tokens that the "
-                f"model of node {self._where!r} holds, which leaves too few for speech; send the "
-                "text in several pieces"
-            )
-        return min(wanted, room)
+        if room < min(self._longest, prompt):
+            raise self._too_long(f"the text and its voices leave too little: {prompt} of")
+        return min(self._longest, room)
+
+    def _too_long(self, what: str) -> DataError:
+        return DataError(
+            f"{what} the {self._context} tokens that the model of node {self._where!r} holds; send "
+            "the text in several pieces, or give shorter recordings of the voices"
+        )
 
     def _generate(
         self,

@@ -29,6 +29,7 @@ class Heard:
     def __init__(self, where: str) -> None:
         self._where = where
         self._words, self._turn = "", None
+        self._is_dropped = False
 
     def add(self, audio: RuntimeData) -> str:
         """Take a message, and return the words that may be spoken now; often none.
@@ -44,13 +45,21 @@ class Heard:
                 "connect its text to this node's 'text'"
             )
         turn = metadata.extra.get(_TURN)
+        if turn is None or turn != self._turn:
+            self._is_dropped = False
         if turn != self._turn:
             self._words, self._turn = "", turn
+        if self._is_dropped:
+            return ""
         self._words += metadata.transcript
         if not metadata.extra.get(_PARTIAL, False):
             return self.rest()
         ended, self._words = complete(self._words)
         return ended
+
+    def drop(self) -> None:
+        """Forget the words of the turn in work, and those that still come of it."""
+        self._words, self._is_dropped = "", True
 
     def rest(self) -> str:
         """Return the words that have not been given yet."""

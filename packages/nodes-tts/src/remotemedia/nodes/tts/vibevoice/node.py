@@ -35,7 +35,7 @@ class VibeVoiceNode(MultiprocessNode):
     Gives mono float32 audio at 24 kHz in messages of 133 ms and more, each as soon as it is made.
     The first of a turn has the turn's text as its `transcript`, the others an empty one; `extra`
     has `voice`, `rate` and the number of the `turn`. Anything on the input `reset` ends the turn
-    that is being spoken.
+    that is being spoken; what still arrives of it as audio is not spoken.
     """
 
     config: VibeVoiceConfig = VibeVoiceConfig()
@@ -77,7 +77,7 @@ class VibeVoiceNode(MultiprocessNode):
             ResourceLimitError: The turn is longer than `max_turn_secs`.
         """
         if data.port == "reset":
-            self._heard.rest()
+            self._heard.drop()
         elif data.type is DataType.TEXT:
             yield from self._speak(data.payload)
         elif data.type is DataType.AUDIO:
