@@ -1,6 +1,6 @@
 """What processes add to a speech pipeline: whisper, reply and piper, beside the same in one script.
 
-    python benchmarks/speech_overhead.py [--json] [--rounds N]
+    python benchmarks/speech_overhead.py [--json] [--rounds N] [--case N]
 
 Each round runs each case on both sides, each run in fresh processes, so that a machine that gets
 slower does so for both. Numbers are medians over the rounds, ratios medians of each round's ratio.
@@ -163,7 +163,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one object per case and line")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("--side", choices=list(SIDES), help=argparse.SUPPRESS)
-    parser.add_argument("--case", type=int, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--case",
+        type=int,
+        choices=range(len(CASES)),
+        help=", ".join(f"{number}: {case.name}" for number, case in enumerate(CASES))
+        + "; default: all",
+    )
     options = parser.parse_args()
     if options.side is not None:
         print(msgspec.json.encode(run(options.side, CASES[options.case])).decode())
@@ -171,8 +177,9 @@ def main() -> None:
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
     runs: dict[tuple[int, str], list[Run]] = {}
+    cases = range(len(CASES)) if options.case is None else [options.case]
     for number in range(options.rounds):
-        for case in range(len(CASES)):
+        for case in cases:
             for side in list(SIDES)[:: 1 if number % 2 == 0 else -1]:
                 runs.setdefault((case, side), []).append(fresh(side, case))
     if not options.json:
@@ -181,8 +188,8 @@ def main() -> None:
             f"Python {platform.python_version()}, {cpus} CPUs, {options.rounds} rounds; "
             "first column one script, second the pipeline"
         )
-    for case, sent in enumerate(CASES):
-        result = summarize(sent, runs[case, "script"], runs[case, "pipeline"])
+    for case in cases:
+        result = summarize(CASES[case], runs[case, "script"], runs[case, "pipeline"])
         print(msgspec.json.encode(result).decode() if options.json else told(result))
 
 
