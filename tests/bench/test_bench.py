@@ -138,6 +138,11 @@ def test_both_processes_can_be_pinned() -> None:
     assert len(rows) == 6
 
 
+def test_a_message_may_be_larger_than_what_channels_usually_hold() -> None:
+    rows = rows_of("latency", "--sizes", "150MB", "--rounds", "1", "--modes", " in place")
+    assert {row["size"] for row in rows} == {150 << 20}
+
+
 def test_latency_draws_a_plot(tmp_path: Path) -> None:
     file = tmp_path / "latency.png"
     rows_of("latency", "--sizes", "64,1KB", "--rounds", "1", "--plot", str(file))
@@ -239,6 +244,9 @@ def test_pipeline_tells_when_messages_are_on_their_way(tmp_path: Path) -> None:
         (("latency", "--modes", "fast"), "--modes fast"),
         (("latency", "--against", "ray"), "--against ray"),
         (("latency", "--pin", "0"), "--pin 0"),
+        (("latency", "--plot", "there/is/no/such.png"), "no directory there/is/no"),
+        (("latency", "--plot", "latency.txt"), "ends with .png"),
+        (("soak", "--plot", "soak"), "ends with .png"),
         (("soak", "--nodes", "1"), "--nodes"),
         (("throughput", "--pin", "0,99999"), "--pin 0,99999"),
         (("pipeline", "no.toml", "--input", "no.wav"), "no.toml"),

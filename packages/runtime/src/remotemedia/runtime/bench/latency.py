@@ -104,9 +104,11 @@ async def _one(
     hops = [(Measured(name), make(size, mode)) for name, make in variants]
     others = [(Measured(pair.name), pair) for pair in pairs if mode in pair.modes]
     count = count_for(size)
+    opened: list[Hop] = []
     try:
         for measured, hop in hops:
             await hop.open()
+            opened.append(hop)
             measured.first = (await hop.ping(1))[0]
             for _ in range(_WARM_UP):
                 measured.alone += await hop.ping(1)
@@ -119,7 +121,7 @@ async def _one(
             for measured, hop in hops:
                 measured.rounds.append(await hop.ping(count))
     finally:
-        for _, hop in hops:
+        for hop in opened:
             await hop.close()
     raw = next((measured for measured, _ in others if measured.name == RAW), None)
     return (measured.row(size, mode, raw) for measured, _ in (*hops, *others))

@@ -17,11 +17,11 @@ __all__ = ["draw", "require"]
 _STYLES = {"copied": "-", "in place": "--"}
 
 
-def require() -> None:
-    """Make sure that plots can be drawn.
+def require(path: Path) -> None:
+    """Make sure that a plot can be drawn into a file, before anything is measured for it.
 
     Raises:
-        RemoteMediaError: matplotlib is not installed.
+        RemoteMediaError: matplotlib is not installed, or such a file can't be written.
     """
     try:
         import matplotlib as mpl
@@ -30,11 +30,17 @@ def require() -> None:
             "--plot needs matplotlib; pip install 'remotemedia-runtime[bench]'"
         ) from error
     mpl.use("Agg")
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if path.suffix.removeprefix(".").lower() not in FigureCanvasBase.filetypes:
+        raise RemoteMediaError(f"--plot {path}: name a file that ends with .png")
+    if not path.parent.is_dir():
+        raise RemoteMediaError(f"--plot {path}: there is no directory {path.parent}")
 
 
 def draw(rows: Sequence[LatencyRow], path: Path, title: str) -> None:
     """Draw the rows of `bench latency` into a file."""
-    require()
+    require(path)
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(9, 6))

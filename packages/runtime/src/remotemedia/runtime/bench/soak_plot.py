@@ -20,7 +20,7 @@ _MIB = 1 << 20
 
 def draw_soak(samples: Sequence[Sample], path: Path) -> None:
     """Draw what `bench soak` has seen into a file."""
-    require()
+    require(path)
     from matplotlib import pyplot as plt
 
     times = [sample.at for sample in samples]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
+#: More than the header of a message takes.
+_HEADER = 1 << 20
+
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
 _pin = click.option(
     "--pin",
@@ -115,7 +118,7 @@ def _run(
         rows = anyio.run(measure, options)
     except Exception as error:  # noqa: BLE001 - told to the user, whatever it is
         code = exit_code(error, running=False)
-        click.echo(f"error: {error_event(error, code, debug=False).message}", err=True)
+        click.echo(f"error: {error_event(error, code, debug=True).message}", err=True)
         context.exit(code)
     click.echo(as_json(rows) if options["as_json"] else as_table(rows))
 
@@ -133,13 +136,16 @@ async def _latency(options: dict[str, Any]) -> Sequence[LatencyRow]:
     sizes, modes, against = _sizes(options["sizes"]), _modes(options["modes"]), _against(options)
     pin = _cpus(options["pin"])
     if options["plot"] is not None:
-        require()
+        require(options["plot"])
     for name in against:
         if missing(name):
             click.echo(f"left out: {missing(name)}", err=True)
     against = [name for name in against if not missing(name)]
-    spinning = MultiprocessConfig(spin_us=options["spin_us"] or 0)
-    async with Runtime(MultiprocessConfig()) as runtime, Runtime(spinning) as spinner:
+    # A message may take half of it, with its header.
+    room = max(MultiprocessConfig().shm_segment_size, 2 * (max(sizes) + _HEADER))
+    plain = MultiprocessConfig(shm_segment_size=room)
+    spinning = MultiprocessConfig(shm_segment_size=room, spin_us=options["spin_us"] or 0)
+    async with Runtime(plain) as runtime, Runtime(spinning) as spinner:
         variants: list[tuple[str, Callable[[int, Mode], Hop]]] = [
             (hops.OURS, functools.partial(Hop, runtime, pin=pin)),
             (hops.OURS_COROUTINE, functools.partial(Hop, runtime, pin=pin, coroutine=True)),
@@ -208,8 +214,9 @@ def _sizes(text: str) -> list[int]:
 def _modes(text: str) -> list[Mode]:
     from remotemedia.runtime.bench.payload import COPIED, IN_PLACE
 
-    modes = [mode for mode in (COPIED, IN_PLACE) if mode in text.split(",")]
-    if not modes or len(modes) != len(text.split(",")):
+    names = [name.strip() for name in text.split(",")]
+    modes = [mode for mode in (COPIED, IN_PLACE) if mode in names]
+    if not modes or len(modes) != len(names):
         raise UsageMistake(f"--modes {text}: must be copied, in place, or both by a comma")
     return modes
 

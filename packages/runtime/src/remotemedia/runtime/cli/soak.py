@@ -61,13 +61,13 @@ def soak(
     )
     try:
         if plot is not None:
-            require()
+            require(plot)
         row, memory = anyio.run(running.run)
         if plot is not None:
             draw_soak(running.samples, plot)
     except Exception as error:  # noqa: BLE001 - told to the user, whatever it is
         code = exit_code(error, running=bool(running.samples))
-        message = error_event(error, code, debug=False).message
+        message = error_event(error, code, debug=True).message
         click.echo(f"error: seed {running.seed}: {message}", err=True)
         context.exit(code)
     rows = [row, *memory]
