@@ -6,6 +6,7 @@ Our packages come from the built wheels; `tox -e template` runs this.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -88,10 +89,15 @@ def test_its_wheel_is_found_and_runs_in_a_pipeline(tmp_path: Path, constraints: 
     assert "acme_denoise  audio -> audio  acme-denoise 0.1.0" in listed
     run(there / "remotemedia", "nodes", "doctor", cwd=tmp_path)
     tone = np.sin(np.arange(16_000) / 10).astype(np.float32)
-    soundfile.write(tmp_path / "heard.wav", tone, 16_000, subtype="FLOAT")
-    files = ("--input", "heard.wav", "--output", "quieter.wav")
-    run(there / "remotemedia", "run", project / "pipeline.toml", *files, cwd=tmp_path)
-    quieter, rate = soundfile.read(tmp_path / "quieter.wav")
+    soundfile.write(project / "heard.wav", tone, 16_000, subtype="FLOAT")
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    (step,) = re.findall(r"^```toml\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    (project / "step.toml").write_text(step, encoding="utf-8")
+    commands = re.findall(r"^remotemedia .*$", readme, re.MULTILINE)
+    assert [command.split()[1] for command in commands] == ["nodes", "run"]
+    for command in (*commands, "remotemedia check step.toml"):
+        run("sh", "-ec", command, cwd=project, PATH=f"{there}{os.pathsep}{os.environ['PATH']}")
+    quieter, rate = soundfile.read(project / "quieter.wav")
     assert (len(quieter), rate) == (16_000, 16_000)
     np.testing.assert_allclose(quieter, tone * 10 ** (-12 / 20), atol=1e-3)
 

@@ -57,8 +57,14 @@ class NodeHarness(NodeSteps):
         PluginError: There is no such node type.
 
     Example:
-        >>> with NodeHarness(GainNode, {"factor": 2}) as gain:
-        ...     (louder,) = gain.feed(RuntimeData.audio(samples, 16_000))
+        >>> from remotemedia.core.node import MultiprocessNode
+        >>> class Shout(MultiprocessNode):
+        ...     def process(self, data):
+        ...         return data.payload + self.config["mark"]
+        >>> with NodeHarness(Shout, {"mark": "!"}) as shout:
+        ...     (said,) = shout.feed("hello")
+        >>> said.payload
+        'hello!'
     """
 
     def make(self) -> Self:
