@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -120,6 +121,16 @@ def test_what_is_right_inside_of_a_table_is_taken() -> None:
     assert make_config(plain, Nested) == Nested(
         band=Band(low=1.0), named={"lo": Band(high=2.0)}, shape=Shelf(cut=1.0)
     )
+
+
+def test_what_no_file_can_say_is_told_to_be_left_out() -> None:
+    class Odd(msgspec.Struct):
+        chosen: Callable[[int], int] = abs
+
+    assert check_config({}, Odd) == ({}, [])
+    _, (mistake,) = check_config({"chosen": "abs"}, Odd)
+    assert mistake.text.startswith("config key 'chosen': no value in a pipeline file is a ")
+    assert mistake.text.endswith("; leave it out")
 
 
 def test_what_is_missing_can_be_set() -> None:

@@ -265,7 +265,7 @@ class KeepsALoan(MultiprocessNode):
         (Wrong, "output 'audio' gives audio data, got text", "correct the outputs"),
         (Elsewhere, "the node has no output 'sound'; it has 'audio'", "correct the outputs"),
         (Silent, "output 'audio' gave nothing", "remove the output; or call the check with"),
-        (Refuses, "process raises DataError: I want something else", "inputs={…}"),
+        (Refuses, "process raises DataError: I want something else", "inputs={'audio': […]}"),
         (Writes, "read-only", "work on a copy: array.copy()"),
         (WritesByForce, "it writes into the memory of its input audio#0", "work on a copy"),
         (KeepsALoan, "neither returned nor dropped", "return the loan"),

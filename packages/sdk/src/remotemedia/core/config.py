@@ -178,6 +178,8 @@ def _plain_form(value: object) -> str:
 
 
 def _special_form(kind: type[Any], value: object) -> object:
+    if not isinstance(kind, type):  # as Callable[[int], int]
+        raise TypeError(f"no value in a pipeline file is a `{kind}`; leave it out")
     if issubclass(kind, PurePath) and isinstance(value, (str, PurePath)):
         return kind(value)
     raise TypeError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")

@@ -181,5 +181,6 @@ class LiveSession:
     def _input(self, name: str | None) -> str:
         inputs = self.session.inputs
         if name is None and len(inputs) != 1:
-            raise SessionError(f"name one of the inputs {sorted(inputs)}")
+            several = f"has several inputs; say input= and one of {', '.join(map(repr, inputs))}"
+            raise SessionError(f"the pipeline {several if inputs else 'has no input'}")
         return inputs[0] if name is None else name

@@ -298,7 +298,11 @@ class Behaviour:
             advice = "correct the outputs of its NodeSpec, or the port or type of what it returns"
         elif stage == "process":
             why = "every item like this ends the session"
-            advice = "mend it; or call the check with inputs={…} that are what the node takes"
+            port = error.item.partition("#")[0]
+            advice = (
+                f"mend it; or, where input {port!r} takes other data, call the check with "
+                f"inputs={{{port!r}: […]}}"
+            )
         else:
             why = "no session with this node would work"
             advice = "mend it; or call the check with a config={…} that it can work with"
