@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,38 @@ def test_a_module_whose_package_can_not_be_imported(
     monkeypatch.syspath_prepend(str(tmp_path))
     text = check("broken_package.node:Node", tmp_path / "..")
     assert "broken_package can't be imported: ZeroDivisionError" in text
+
+
+SCRIPT = """
+import asyncio
+import os
+
+if "IN_ITS_NODE" in os.environ:
+    import no_such_library
+from remotemedia.core.multiprocessing import MultiprocessNode, Pipeline, Session
+
+
+class Node(MultiprocessNode):
+    def process(self, data):
+        return data
+
+
+async def main():
+    pipeline = Pipeline().add_node(Node, "n", environment={"IN_ITS_NODE": "1"})
+    async with Session("script", pipeline):
+        pass
+
+
+asyncio.run(main())
+"""
+
+
+def test_a_script_whose_imports_its_node_does_not_have_is_told_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(SCRIPT, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, str(file)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ran.returncode == 1
+    assert f"No module named 'no_such_library': the class is defined in {file}" in ran.stderr
+    assert "put it into a file of its own, and name it 'file.py:Class'" in ran.stderr

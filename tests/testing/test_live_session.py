@@ -37,7 +37,7 @@ def test_a_node_runs_in_a_process_of_its_own(remotemedia_session: Start) -> None
 def test_of_several_inputs_one_has_to_be_named(remotemedia_session: Start) -> None:
     pipeline = Pipeline().add_node(node("Twice"), "a").add_node(node("Twice"), "b")
     live = remotemedia_session(pipeline)
-    with pytest.raises(SessionError, match="several inputs; say input= and one of 'a.input', 'b"):
+    with pytest.raises(SessionError, match="several inputs; say input= and one of"):
         live.send("hi")
     live.send("hi", "b")
     assert live.receive("b").payload == "hi"

@@ -64,11 +64,16 @@ def load_node_class(
     sys.path[:0] = [path for path in paths if path not in sys.path]
     sys.path += [path for path in more_paths if path not in sys.path]
     module_name, _, class_name = target.partition(":")
-    if script:
-        module = _run_text(script)
-    elif module_name == "__main__" and source:
-        _run_script(source, arguments)
-        module = sys.modules[_SCRIPT_MODULE]
+    if script or (module_name == "__main__" and source):
+        try:
+            module = _run_text(script) if script else _run_script(source, arguments)
+        except ModuleNotFoundError as error:  # the application has found it
+            where = source or "a notebook"
+            text = (
+                f"{error}: the class is defined in {where}, all of which is run in its node's own "
+                "environment too; put it into a file of its own, and name it 'file.py:Class'"
+            )
+            raise ModuleNotFoundError(text, name=error.name) from error
     else:
         try:
             module = _import(module_name, source)
@@ -126,7 +131,7 @@ def _run_text(text: str) -> ModuleType:
     return module
 
 
-def _run_script(path: str, arguments: Sequence[str]) -> None:
+def _run_script(path: str, arguments: Sequence[str]) -> ModuleType:
     """Run the application's script up to its first session."""
     global _loading_script  # noqa: PLW0603 - one script in one process
     spec = importlib.util.spec_from_file_location(_SCRIPT_MODULE, path)
@@ -143,6 +148,7 @@ def _run_script(path: str, arguments: Sequence[str]) -> None:
             raise
     finally:
         _loading_script = False
+    return module
 
 
 def _is_end_of_script(error: BaseException) -> bool:
