@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
@@ -223,6 +224,18 @@ def test_a_plugin_that_hangs_is_left_behind_and_named(site: SitePackages) -> Non
     assert sorted(catalog.nodes) == ["a", "z"]
     assert "did not answer within 0.5 s" in only(catalog).reason
     assert "plugin_hangs_2.py, line 2" in only(catalog).reason
+
+
+def test_a_plugin_that_computes_without_end_is_interrupted(site: SitePackages) -> None:
+    before = {*threading.enumerate()}
+    site.add("spins", "while True: pass")
+    site.add("z", good("z"))
+    catalog = site.found(timeout_secs=0.5)
+    assert [*catalog.nodes] == ["z"]
+    assert "plugin_spins_1.py, line 1" in only(catalog).reason
+    for thread in {*threading.enumerate()} - before:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_a_plugin_for_another_sdk_says_which_one_it_wants(site: SitePackages) -> None:

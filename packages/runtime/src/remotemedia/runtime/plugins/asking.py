@@ -47,8 +47,9 @@ class Unusable(Exception):
 class Interviewer:
     """Asks plugins, one after the other, each within a deadline.
 
-    They run in a thread of its own: one that hangs is left behind there, and the next one gets a
-    fresh thread. Only a process of its own could stop it, and would cost more than all the others.
+    They run in a thread of its own: one that hangs is interrupted, or left behind there where it
+    can't be, and the next one gets a fresh thread. Only a process of its own could stop that one,
+    and would cost more than all the others.
 
     Args:
         timeout: Seconds for each plugin.
@@ -70,6 +71,7 @@ class Interviewer:
             answer = self._thread.do(lambda: _specs(entry), self._timeout)
         except TimeoutError:
             place = self._thread.place()
+            self._thread.interrupt()
             self.close()
             raise Unusable(
                 f"it did not answer within {self._timeout:g} s (it was in {place})",
@@ -107,6 +109,16 @@ class _Thread:
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - documented
         stack = traceback.extract_stack(frame)
         return _place(stack) or "the interpreter"
+
+    def interrupt(self) -> None:
+        """Have what it does end with SystemExit, once that is in Python; what waits in C goes on.
+
+        One that computes without end would take its share of the interpreter for ever.
+        """
+        import ctypes
+
+        thread = ctypes.c_ulong(self._thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(SystemExit))
 
     def end(self) -> None:
         self._work.put(None)
