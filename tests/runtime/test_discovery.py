@@ -238,6 +238,13 @@ def test_a_plugin_that_computes_without_end_is_interrupted(site: SitePackages) -
         assert not thread.is_alive()
 
 
+def test_a_plugin_does_not_change_where_paths_begin(site: SitePackages) -> None:
+    before = Path.cwd()
+    site.add("moves", f"import os\nos.chdir('/')\n{good('moves')}")
+    assert [*site.found().nodes] == ["moves"]
+    assert Path.cwd() == before
+
+
 def test_a_plugin_for_another_sdk_says_which_one_it_wants(site: SitePackages) -> None:
     source = "from remotemedia.core.plugin import Later"
     site.add("sdk", source, requires="remotemedia-sdk >=7")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import queue
@@ -19,7 +20,7 @@ from remotemedia.core.errors import near
 from remotemedia.core.specs import wrong_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from importlib.metadata import EntryPoint
 
     from remotemedia.core.plugin import NodeSpec
@@ -68,7 +69,8 @@ class Interviewer:
         if self._thread is None:
             self._thread = _Thread()
         try:
-            answer = self._thread.do(lambda: _specs(entry), self._timeout)
+            with _same_directory():
+                answer = self._thread.do(lambda: _specs(entry), self._timeout)
         except TimeoutError:
             place = self._thread.place()
             self._thread.interrupt()
@@ -130,6 +132,22 @@ class _Thread:
             except BaseException as error:  # noqa: BLE001 - SystemExit too: it is a stranger's code
                 self._done.put(error)
             del work
+
+
+@contextlib.contextmanager
+def _same_directory() -> Iterator[None]:
+    """Go back to the working directory, which all relative paths of a user begin at."""
+    try:
+        before = os.open(".", os.O_RDONLY)
+    except OSError:  # it may be gone, or unreadable
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # a plugin may have closed what is not its own
+            os.fchdir(before)
+            os.close(before)
 
 
 def _specs(entry: EntryPoint) -> list[NodeSpec]:
