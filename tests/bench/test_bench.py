@@ -35,6 +35,20 @@ class Slow(MultiprocessNode):
         return data
 """
 
+TWO = """
+from remotemedia.core.multiprocessing import MultiprocessNode, register_node
+from remotemedia.core.ports import Port
+
+TEXT, AUDIO = Port("text", "text", False), Port("audio", "audio", False)
+
+@register_node("two", inputs=[TEXT, AUDIO, Port("any", required=False)])
+class Two(MultiprocessNode):
+    def process(self, data):
+        if len(data.payload) < 8000:
+            raise ValueError(f"{len(data.payload)} samples are no turn")
+        return data
+"""
+
 # `Stopper` has the process of `Stopped` stand still when it sends, as if messages took so long.
 STOPPING = """
 import os
@@ -234,6 +248,33 @@ def test_pipeline_tells_when_messages_are_on_their_way(tmp_path: Path) -> None:
     assert 300 < b["turn_moving_ms"] < whole["turn_ms"]
     assert a["turn_moving_ms"] < b["turn_moving_ms"]
     assert 300 < whole["turn_runtime_ms"] < whole["turn_ms"]
+
+
+def test_pipeline_takes_the_input_that_is_for_audio_and_sends_a_turn_whole(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    recording, pipeline = tmp_path / "speech.wav", tmp_path / "two.toml"
+    soundfile.write(recording, [0.0] * 8000, 16000)
+    (tmp_path / "two.py").write_text(TWO, encoding="utf-8")
+    pipeline.write_text('extra_paths = ["."]\n[nodes.a]\ntype = "two"\n', encoding="utf-8")
+    whole, node = rows_of("pipeline", str(pipeline), "--input", str(recording), "--whole")
+    assert (node["taken"], node["sent"]) == (1, 1)
+    assert whole["turn_ms"] >= 0
+
+
+def test_pipeline_tells_what_a_node_raised_and_what_takes_no_recording(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    recording, pipeline = tmp_path / "speech.wav", tmp_path / "two.toml"
+    soundfile.write(recording, [0.0] * 8000, 16000)
+    (tmp_path / "two.py").write_text(TWO, encoding="utf-8")
+    head = 'extra_paths = ["."]\n[nodes.a]\ntype = "two"\n'
+    pipeline.write_text(head, encoding="utf-8")
+    done = run("pipeline", str(pipeline), "--input", str(recording))
+    assert done.stderr.startswith("error: Node 'a' failed in process of audio#0")
+    assert "ValueError: 320 samples are no turn" in done.stderr
+    pipeline.write_text(f'inputs = ["a.text"]\n{head}', encoding="utf-8")
+    done = run("pipeline", str(pipeline), "--input", str(recording))
+    assert done.returncode == 2
+    assert "  the recording needs one input for audio, and there are: none\n" in done.stderr
 
 
 @pytest.mark.parametrize(

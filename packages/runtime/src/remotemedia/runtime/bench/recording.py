@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+import numpy as np
 import psutil
 
 from remotemedia.core.data import RuntimeData
-from remotemedia.core.errors import EndOfStream
+from remotemedia.core.errors import EndOfStream, PipelineError
 from remotemedia.runtime.bench.rows import NodeRow
 from remotemedia.runtime.media.audio_reader import AudioReader
 from remotemedia.runtime.wiring import APPLICATION
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from remotemedia.runtime.channels.ledger import ChannelStats
+    from remotemedia.runtime.graph import Graph
     from remotemedia.runtime.pipeline import Pipeline
     from remotemedia.runtime.runtime import Runtime
     from remotemedia.runtime.session import Session
@@ -64,16 +66,17 @@ class _Node:
 
 
 async def on_recording(
-    runtime: Runtime, pipeline: Pipeline, recording: Path, *, realtime: bool
+    runtime: Runtime, pipeline: Pipeline, recording: Path, *, realtime: bool, whole: bool = False
 ) -> list[NodeRow]:
     """Run it once.
 
     Args:
         runtime: Where it runs.
-        pipeline: What runs; with one audio input.
+        pipeline: What runs; with one input for audio. Its other inputs get nothing.
         recording: An audio file.
         realtime: Send it as fast as a microphone would, so that what is still to be done at its
             end is what a speaker waits for.
+        whole: Send it as one message, for a node that takes no stream.
 
     Raises:
         RemoteMediaError: The pipeline or the recording has mistakes, or a node failed.
@@ -82,19 +85,34 @@ async def on_recording(
     try:
         session = await runtime.create_session("bench", pipeline)
         try:
-            outputs = runtime.check(pipeline).outputs
-            audio = {str(ref) for ref in outputs if ref.port.type == "audio"}
-            answers = audio or {str(ref) for ref in outputs}
-            return await _Watch(session, answers).run(reader, realtime=realtime)
+            graph = runtime.check(pipeline)
+            audio = {str(ref) for ref in graph.outputs if ref.port.type == "audio"}
+            answers = audio or {str(ref) for ref in graph.outputs}
+            watch = _Watch(session, _target(graph), answers)
+            return await watch.run(reader, realtime=realtime, whole=whole)
+        except Exception as error:
+            # Of a group: each task tells of the same end.
+            raise getattr(error, "exceptions", (error,))[0] from error
         finally:
             await session.cleanup()
     finally:
         reader.close()
 
 
+def _target(graph: Graph) -> str:
+    """Return the input that takes the recording."""
+    able = [ref for ref in graph.inputs if ref.port.accepts("audio")]
+    typed = [ref for ref in able if ref.port.type == "audio"]
+    for candidates in (typed, able):
+        if len(candidates) == 1:
+            return str(candidates[0])
+    names = ", ".join(map(str, able)) or "none"
+    raise PipelineError([f"the recording needs one input for audio, and there are: {names}"])
+
+
 class _Watch:
-    def __init__(self, session: Session, answers: set[str]) -> None:
-        self._session, self._answers = session, answers
+    def __init__(self, session: Session, target: str, answers: set[str]) -> None:
+        self._session, self._target, self._answers = session, target, answers
         self._nodes: dict[str, _Node] = {}
         self._stats: dict[str, ChannelStats] = {}
         self._looks = 0
@@ -104,7 +122,7 @@ class _Watch:
         self._ended = self._answered = 0.0
         self._looked_at = self._computing = 0.0
 
-    async def run(self, reader: AudioReader, *, realtime: bool) -> list[NodeRow]:
+    async def run(self, reader: AudioReader, *, realtime: bool, whole: bool) -> list[NodeRow]:
         session = self._session
         statuses = (await session.get_status()).nodes
         self._nodes = {name: _Node(pid=status.pid) for name, status in statuses.items()}
@@ -117,7 +135,10 @@ class _Watch:
             group.start_soon(self._look_again_and_again)
             for output in session.outputs:
                 group.start_soon(self._receive, output)
-            await self._send(reader, realtime=realtime)
+            if whole:
+                await self._send_whole(reader)
+            else:
+                await self._send(reader, realtime=realtime)
             ended = self._ended = self._looked_at = time.monotonic()
             await session.close_input()
             await session.wait_finished()
@@ -142,8 +163,16 @@ class _Watch:
             sent += len(chunk)
             if realtime:
                 await anyio.sleep(max(began + sent / rate - time.monotonic(), 0.0))
-            (target,) = self._session.inputs
-            await self._session.send(target, RuntimeData.audio(chunk, rate, reader.channels))
+            await self._session.send(self._target, RuntimeData.audio(chunk, rate, reader.channels))
+
+    async def _send_whole(self, reader: AudioReader) -> None:
+        blocks = []
+        while len(block := await anyio.to_thread.run_sync(reader.read, reader.sample_rate)):
+            blocks.append(block)
+        if blocks:
+            samples = np.concatenate(blocks)
+            data = RuntimeData.audio(samples, reader.sample_rate, reader.channels)
+            await self._session.send(self._target, data)
 
     async def _receive(self, output: str) -> None:
         while True:

@@ -92,6 +92,7 @@ def spawn(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-i", "--input", "recording", type=click.Path(path_type=Path), required=True)
 @click.option("--fast", is_flag=True, help="Send as fast as it goes, not as a microphone would.")
+@click.option("--whole", is_flag=True, help="Send it as one message, to a node that takes turns.")
 @_json
 @click.pass_context
 def pipeline(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401
@@ -192,8 +193,13 @@ async def _pipeline(options: dict[str, Any]) -> Sequence[msgspec.Struct]:
 
     loaded = Pipeline.load(options["file"])
     async with Runtime() as runtime:
-        realtime = not options["fast"]
-        return await on_recording(runtime, loaded, options["recording"], realtime=realtime)
+        return await on_recording(
+            runtime,
+            loaded,
+            options["recording"],
+            realtime=not options["fast"],
+            whole=options["whole"],
+        )
 
 
 # ---- what the options say
