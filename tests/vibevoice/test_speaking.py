@@ -130,6 +130,20 @@ def test_speech_is_spoken_again_by_its_transcript(speaker: Speaker) -> None:
         assert heard(node.finish()) == "The rest"
 
 
+def test_after_a_reset_the_rest_of_that_turn_is_not_spoken(speaker: Speaker) -> None:
+    with speaker() as node:
+
+        def said(turn: int, transcript: str) -> str:
+            audio = RuntimeData.audio(np.zeros(1920, np.float32), RATE, transcript=transcript)
+            audio.metadata.extra = {"turn": turn, "partial": True}
+            return heard(node.feed(audio, "audio"))
+
+        assert said(1, "One. Two") == "One."
+        assert node.feed("enough", "reset") == []
+        assert [said(1, piece) for piece in (". Three", ". Four")] == ["", ""]
+        assert said(2, "Five. Six") == "Five."
+
+
 def test_audio_without_words_says_what_to_put_between(speaker: Speaker) -> None:
     with (
         speaker() as node,
@@ -151,10 +165,10 @@ def test_speech_that_the_model_can_not_hold_is_told_and_not_as_too_long(
 ) -> None:
     copy = shutil.copytree(endless, tmp_path / "copy")
     config = json.loads((copy / "config.json").read_text(encoding="utf-8"))
-    config["decoder_config"]["max_position_embeddings"] = 400
+    config["decoder_config"]["max_position_embeddings"] = 560
     (copy / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with speaker(model=str(copy), max_turn_secs=50) as node:
-        with pytest.raises(NodeError, match=r"DataError.*do not fit into the 400 tokens.*'tts'"):
+        with pytest.raises(NodeError, match=r"DataError.*do not fit into the 560 tokens.*'tts'"):
             node.feed("This has no end.", "text")
         assert not engine_threads()
 
