@@ -351,7 +351,7 @@ def test_a_mode_has_the_ports_of_what_it_takes_and_gives(
 def test_text_for_a_mode_that_takes_audio_alone_is_a_mistake_of_the_pipeline(name: str) -> None:
     pipeline = (
         Pipeline()
-        .add_node("whisper", "asr")
+        .add_node("lfm2_audio", "asr", {"mode": "transcription"})
         .add_node("lfm2_audio", "s2s", {"mode": "transcription"})
         .connect("asr", "text", "s2s", name)
     )
@@ -367,7 +367,7 @@ def test_text_for_a_mode_that_takes_audio_alone_is_a_mistake_of_the_pipeline(nam
 def test_audio_for_a_mode_that_takes_text_alone_is_a_mistake_of_the_pipeline(name: str) -> None:
     pipeline = (
         Pipeline()
-        .add_node("vibe_voice", "tts")
+        .add_node("lfm2_audio", "tts", {"mode": "speech"})
         .add_node("lfm2_audio", "s2s", {"mode": "speech"})
         .connect("tts", "audio", "s2s", name)
     )
