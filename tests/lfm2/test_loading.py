@@ -127,5 +127,6 @@ def test_a_device_that_is_not_there_is_told(checkpoints: Checkpoints, lfm2: Open
         device, message = "cuda:99", "there is no 'cuda:99'"
     else:
         device, message = "cuda", "'cuda' was asked for, but no CUDA device is visible"
-    said = fails(lfm2(checkpoints.converses(), device=device), message)
-    assert said.startswith("s2s: config key 'device'")
+    for model in (str(checkpoints.converses()), "large"):  # which is not downloaded for that
+        said = fails(lfm2(checkpoints.converses(), model=model, device=device), message)
+        assert said.startswith("s2s: config key 'device'")

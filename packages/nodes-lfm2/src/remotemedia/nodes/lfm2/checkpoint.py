@@ -61,6 +61,8 @@ def find_checkpoint(model: str, download: Callable[[str], str], where: str) -> P
         )
     try:
         folder = Path(download(hub_id))
+    except ConfigError:
+        raise
     except Exception as error:
         # The hub's client fails in dozens of ways that share no base; all mean the same here.
         reason = (str(error).strip() or error.__class__.__name__).splitlines()[0]

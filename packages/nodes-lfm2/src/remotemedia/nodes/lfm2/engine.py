@@ -69,7 +69,7 @@ class Engine:
             raise _missing_engine(where, ModuleNotFoundError("it is not installed"))
         # Before the import, which takes long: what is wrong with the weights is told at once.
         report(0.02, f"finding the weights of {config.model}")
-        folder = find_checkpoint(config.model, _downloader(report), where)
+        folder = find_checkpoint(config.model, _downloader(config, where, report), where)
         report(0.1, "importing liquid-audio")
         # The codec would have one small function compiled: tens of seconds for microseconds.
         os.environ.setdefault("NO_TORCH_COMPILE", "1")
@@ -264,10 +264,14 @@ class Engine:
         )
 
 
-def _downloader(report: Callable[[float, str], None]) -> Callable[[str], str]:
+def _downloader(
+    config: Lfm2AudioConfig, where: str, report: Callable[[float, str], None]
+) -> Callable[[str], str]:
     def download(hub_id: str) -> str:
+        import torch
         from huggingface_hub import snapshot_download
 
+        find_device(torch, config.device, where)  # before gigabytes come for nothing
         report(0.05, f"downloading {hub_id}, unless it is there")
         return str(snapshot_download(hub_id))
 
