@@ -320,6 +320,10 @@ def test_what_fills_up_at_first_is_flat() -> None:
     assert judge(range(300), [min(n, 60) for n in range(300)], floor=1).flat
 
 
+def test_a_minute_is_too_short_to_tell() -> None:
+    assert judge(range(60), [float(n) for n in range(60)], floor=4).flat is None
+
+
 def test_what_grows_slowly_is_not_flat() -> None:
     noise = random.Random(1)  # noqa: S311 - no secret
     judged = judge(range(300), [200 + 40 * noise.random() + 0.1 * n for n in range(300)], floor=4)

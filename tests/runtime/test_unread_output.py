@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import anyio
@@ -67,6 +68,18 @@ async def test_it_is_named_once_with_the_next_step_and_goes_on_when_it_is_read(
             await session.close_input()
             assert [data.payload async for data in session.stream("unread")] == [*range(100)]
         assert got == [*range(100)]
+
+
+async def test_it_is_told_when_patience_ends_whenever_the_wait_began(
+    two_outputs: Pipeline, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_watch, "_PATIENCE_SECS", 1.0)
+    async with Session("s", two_outputs, config=MultiprocessConfig(channel_capacity=4)) as session:
+        await anyio.sleep(0.2)  # between two looks
+        await session.send("a", 100)
+        await until(warnings)
+    seconds = re.findall(r"has waited (\S+) s", " ".join(warnings()))
+    assert 1.0 <= float(min(seconds)) < 1.7
 
 
 async def test_an_application_that_is_only_slow_is_not_warned(

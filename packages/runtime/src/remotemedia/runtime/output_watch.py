@@ -59,7 +59,9 @@ class _Output:
         now, record = time.monotonic(), self._record
         seen = record.waiting_since, record.received
         if seen != self._seen:
-            self._seen, self._seen_at, self._is_told = seen, now, False
+            nothing_came = seen[0] and seen[1] == self._seen[1]  # since the look before
+            self._seen_at = seen[0] / 1e9 if nothing_came else now
+            self._seen, self._is_told = seen, False
         due = self._seen_at + _PATIENCE_SECS
         if not record.is_waiting or self._is_told:
             return _PATIENCE_SECS

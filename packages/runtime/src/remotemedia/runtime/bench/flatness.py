@@ -15,7 +15,8 @@ __all__ = ["WARM_UP", "Flatness", "judge"]
 
 #: The share of all samples that comes before everything has been used once.
 WARM_UP = 0.25
-_SAMPLES_AT_LEAST = 20
+#: In less time, heaps are still on their way to what they need.
+_SAMPLES_AT_LEAST, _SECONDS_AT_LEAST = 20, 90.0
 _GROWTH_AT_MOST = 0.05
 _ERRORS = 5
 
@@ -28,7 +29,7 @@ class Flatness(msgspec.Struct, frozen=True):
         growth: The fitted slope (Theil-Sen: the median of the slopes between any two samples)
             times the time that was judged.
         allowed: How much growth can be noise; `judge` says how much that is.
-        flat: Whether it was no more; None if there are too few samples to tell.
+        flat: Whether it was no more; None if there are too few samples, or seconds, to tell.
     """
 
     level: float
@@ -48,7 +49,7 @@ def judge(times: Sequence[float], values: Sequence[float], floor: float) -> Flat
     """
     start = int(len(times) * WARM_UP)
     times, values = times[start:], values[start:]
-    if len(times) < _SAMPLES_AT_LEAST:
+    if len(times) < _SAMPLES_AT_LEAST or times[-1] - times[0] < _SECONDS_AT_LEAST:
         return Flatness(statistics.median(values) if values else 0.0, 0.0, floor, None)
     slopes = [
         (values[later] - values[earlier]) / (times[later] - times[earlier])
