@@ -69,3 +69,11 @@ def test_a_loan_of_an_impossible_size_is_an_error(frames: object) -> None:
 def test_a_loan_in_an_unknown_format_is_an_error() -> None:
     with pytest.raises(DataError, match="'mp3' is unknown"):
         Node().loan_audio(8, 16000, format="mp3")
+
+
+@pytest.mark.parametrize("dtype", ["O", "U3", "M8[s]", "no dtype"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_loan_of_a_dtype_that_can_not_be_shared_is_an_error(dtype: str, *, several: bool) -> None:
+    node = Node()
+    with pytest.raises(DataError, match="can't be shared|or dtype 'no dtype'"):
+        node.loan_tensor({"a": ((2,), dtype)} if several else (2,), dtype)

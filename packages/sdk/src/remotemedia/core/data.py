@@ -120,6 +120,17 @@ class RuntimeData:
             )
         check(self.payload, self.metadata)
 
+    @classmethod
+    def unchecked(
+        cls, data_type: DataType, payload: Payload, metadata: Metadata, port: str | None
+    ) -> RuntimeData:
+        """Make data of which it is known that payload, type and metadata fit each other."""
+        data = cls.__new__(cls)
+        data.type, data.payload, data.session_id = data_type, payload, ""
+        data.timestamp, data.metadata, data.port = time.monotonic_ns(), metadata, port
+        data._loan = data.sequence = None  # noqa: SLF001 - its own
+        return data
+
     # ---- constructors
 
     @classmethod

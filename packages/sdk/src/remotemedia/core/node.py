@@ -203,12 +203,12 @@ class MultiprocessNode(ABC):
             port: The output that it will leave by.
         """
         # The first question costs a tenth of the second.
-        payload = (
-            _shape_only(shape, dtype)
-            if isinstance(shape, tuple) or not isinstance(shape, Mapping)
-            else {name: _shape_only(s, d) for name, (s, d) in shape.items()}
-        )
-        blank = RuntimeData(DataType.TENSOR, payload, "", None, TensorMetadata(), port)
+        if isinstance(shape, tuple) or not isinstance(shape, Mapping):
+            array = _shape_only(shape, dtype)
+            blank = RuntimeData.unchecked(DataType.TENSOR, array, TensorMetadata(), port)
+        else:
+            arrays = {name: _shape_only(s, d) for name, (s, d) in shape.items()}
+            blank = RuntimeData(DataType.TENSOR, arrays, "", None, TensorMetadata(), port)
         return self._context.loan(blank)
 
 
@@ -241,6 +241,8 @@ def _shape_only(shape: Sequence[int], dtype: np.dtype[Any] | str) -> np.ndarray[
     """Return an array that has a shape and a dtype and takes no memory for its elements."""
     try:
         return _blank(tuple(shape), dtype)
+    except DataError:
+        raise
     except (TypeError, ValueError) as error:
         raise DataError(f"impossible shape {shape!r:.80} or dtype {dtype!r}: {error}") from error
 
@@ -252,4 +254,5 @@ def _blank(shape: tuple[int, ...], dtype: np.dtype[Any] | str) -> np.ndarray[Any
     array = np.ndarray(shape, kind, bytes(kind.itemsize), 0, (0,) * len(shape))
     if array.shape != shape or min(shape, default=0) < 0:  # which np.ndarray takes
         raise DataError(f"impossible shape {shape!r:.80}: lengths must not be negative")
+    RuntimeData.tensor(array)  # checks the dtype, once for all loans of this kind
     return array

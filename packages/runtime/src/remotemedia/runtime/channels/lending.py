@@ -11,9 +11,9 @@ from remotemedia.runtime.channels.space import LOAN_HEAD, Window
 from remotemedia.runtime.forks import left_behind
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping
 
-    from remotemedia.core.data import Payload
+    from numpy.typing import NDArray
 
 __all__ = ["Lent", "lay_out", "size_of"]
 
@@ -51,6 +51,11 @@ class Lent(Window):
         lent[id(self)] = nbytes
         return self
 
+    def array(self, like: NDArray[Any], offset: int) -> NDArray[Any]:
+        """Return an array of the shape and dtype of another one, which lies at `offset`."""
+        memory: Any = self  # numpy's types know less of buffers than numpy does
+        return np.ndarray(like.shape, like.dtype, memory, offset)
+
     def take(self) -> Any:  # noqa: ANN401
         """Return the slice, to be sent."""
         sample, self.sample = self.sample, None
@@ -62,26 +67,21 @@ class Lent(Window):
             del self._all[id(self)]
 
 
-def size_of(payload: Payload) -> tuple[int, int]:
-    """Return where in a slice the payload of a loan begins, and how long the slice has to be."""
-    if not isinstance(payload, dict):
-        return LOAN_HEAD, LOAN_HEAD + payload.nbytes
-    names = sum(len(name.encode()) + _HEAD_EACH for name in payload)
+def size_of(named: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+    """Return where in a slice several arrays of a loan begin, and how long the slice has to be."""
+    names = sum(len(name.encode()) + _HEAD_EACH for name in named)
     offset = end = wire.aligned(LOAN_HEAD + names)
-    for array in payload.values():
+    for array in named.values():
         end = wire.aligned(end) + array.nbytes
     return offset, end
 
 
-def lay_out(payload: Payload, lent: Lent) -> NDArray[Any] | dict[str, NDArray[Any]]:
-    """Return arrays like those of `payload` in memory that is lent."""
-    memory: Any = lent  # numpy's types know less of buffers than numpy does
-    if not isinstance(payload, dict):
-        return np.ndarray(payload.shape, payload.dtype, memory, lent.offset)
+def lay_out(named: Mapping[str, NDArray[Any]], lent: Lent) -> dict[str, NDArray[Any]]:
+    """Return arrays like several others in memory that is lent."""
     arrays = {}
     at = lent.offset
-    for name, array in payload.items():
+    for name, array in named.items():
         at = wire.aligned(at)
-        arrays[name] = np.ndarray(array.shape, array.dtype, memory, at)
+        arrays[name] = lent.array(array, at)
         at += array.nbytes
     return arrays

@@ -6,11 +6,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from remotemedia.core import wire
 from remotemedia.core.errors import ChannelFullError, LoanError
 from remotemedia.core.loans import Loan, Loans, ordinary
 from remotemedia.runtime.channels.lending import Lent, lay_out, size_of
-from remotemedia.runtime.channels.space import MAX_LOANS, Space
+from remotemedia.runtime.channels.space import LOAN_HEAD, MAX_LOANS, Space
 from remotemedia.runtime.channels.writer import Writer
 from remotemedia.runtime.forks import left_behind
 
@@ -121,13 +123,14 @@ class Outlet:
         if not self._writers:  # nobody listens: ordinary memory will do
             return ordinary(blank)
         payload = blank.payload
-        offset, end = size_of(payload)
+        is_one = isinstance(payload, np.ndarray)
+        offset, end = (LOAN_HEAD, LOAN_HEAD + payload.nbytes) if is_one else size_of(payload)
         if end > self._limit:
             raise self._too_large(end)
         if self._lent:
             self._check_loans_beside(end)
         lent = Lent.of(self._writers[0].take(end), offset, end, self._lent)
-        blank.payload = payload = lay_out(payload, lent)
+        blank.payload = payload = lent.array(payload, offset) if is_one else lay_out(payload, lent)
         # The runtime's side of the contract.
         blank._loan = Loan(self.loans, payload, lent)  # noqa: SLF001
         return blank
@@ -169,7 +172,7 @@ class Outlet:
         first, size = self._writers[0], message.size
         lent: Lent = loan.memory
         sample = lent.take()
-        if first.admits(size):
+        if not first.may_refuse or first.admits(size):
             message.write_head(lent, first.sequence, time.monotonic_ns())
             first.publish(sample, size)
         loan.hand_over()

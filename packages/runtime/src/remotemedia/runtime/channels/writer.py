@@ -46,6 +46,7 @@ class Writer:
         channel: The service.
         consumers: Those that it reaches.
         sequence: Number of the next message.
+        may_refuse: Whether it has to be asked before each message, by `admits`.
     """
 
     def __init__(self, space: Space, channel: Channel, ledger: Ledger, bells: Bells) -> None:
@@ -60,6 +61,7 @@ class Writer:
             if channel.overflow
             else None
         )
+        self.may_refuse = self._skips or self._ring is not None
         usual = LOAN_HEAD + channel.message_bytes
         self._prepared_bytes = usual if usual <= channel.message_limit else wire.PREFIX_SIZE
         publisher = space.publisher(channel, self._prepared_bytes)
@@ -128,7 +130,7 @@ class Writer:
     def send(self, message: Message) -> None:
         """Write a message and send it, unless it is to be dropped for want of room."""
         size = message.size
-        if not self.admits(size):
+        if self.may_refuse and not self.admits(size):
             return
         sample = self.take(size)
         write(sample.payload_ptr, message, self.sequence)
