@@ -75,5 +75,5 @@ def test_a_loan_in_an_unknown_format_is_an_error() -> None:
 @pytest.mark.parametrize("several", [False, True])
 def test_a_loan_of_a_dtype_that_can_not_be_shared_is_an_error(dtype: str, *, several: bool) -> None:
     node = Node()
-    with pytest.raises(DataError, match="can't be shared|or dtype 'no dtype'"):
+    with pytest.raises(DataError, match=r"can't be shared|or dtype 'no dtype'"):
         node.loan_tensor({"a": ((2,), dtype)} if several else (2,), dtype)

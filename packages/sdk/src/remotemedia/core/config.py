@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_origin
 
 import msgspec
 
@@ -178,7 +178,7 @@ def _plain_form(value: object) -> str:
 
 
 def _special_form(kind: type[Any], value: object) -> object:
-    if not isinstance(kind, type):  # as Callable[[int], int]
+    if not isinstance(kind, type) or get_origin(kind):  # Callable[[int], int] is a type on 3.10
         raise TypeError(f"no value in a pipeline file is a `{kind}`; leave it out")
     if issubclass(kind, PurePath) and isinstance(value, (str, PurePath)):
         return kind(value)
