@@ -48,7 +48,7 @@ trap '{ export -p; printf "cd %q\n" "$PWD"; } > "$SHELL_STATE"' EXIT
 if [ -f "$SHELL_STATE" ]; then . "$SHELL_STATE"; fi
 """
 #: For a command of a page, and of its part that takes gigabytes.
-_SECS, _HEAVY_SECS = 120.0, 3600.0
+_SECS, _HEAVY_SECS = 180.0, 3600.0
 
 
 @dataclass
