@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 THIRD_PARTY = Path(__file__).parents[1] / "third_party"
 LOADS_MODELS_SECS = 60.0
+#: The contract has a node made again and again, with its models.
+loads_often = pytest.mark.timeout(4 * LOADS_MODELS_SECS)
 
 
 @pytest.mark.speech
+@loads_often
 def test_whisper(short_clip: Clip) -> None:
     # A recording: speech that no words are spoken in gives no text.
     speech = [RuntimeData.audio(short_clip.samples, 16_000)]
@@ -26,11 +29,13 @@ def test_whisper(short_clip: Clip) -> None:
 
 
 @pytest.mark.speech
+@loads_often
 def test_piper() -> None:
     check_node_contract("piper_tts", deadline=LOADS_MODELS_SECS)
 
 
 @pytest.mark.models
+@loads_often
 def test_kokoro() -> None:
     config = {"voice": "jf_alpha", "language": "en-us"}
     check_node_contract("kokoro_tts", config, deadline=LOADS_MODELS_SECS)
