@@ -84,7 +84,7 @@ async def test_a_channel_keeps_no_more_memory_than_it_may_have_in_flight(ends: A
                 held.append(got)
             del got
     assert all((data.as_numpy() == data.as_numpy()[0]).all() for data in held)
-    assert ends.shared_bytes() < 1.5 * LIMIT + 1_500_000
+    assert ends.shared_bytes() < LIMIT + 1_500_000
     held.clear()
 
 

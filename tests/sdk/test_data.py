@@ -138,6 +138,10 @@ OTHERS: dict[str, tuple[Callable[[], RuntimeData], str]] = {
     "objects": (lambda: RuntimeData.tensor(np.array([object()])), "dtype object can't be shared"),
     "strings": (lambda: RuntimeData.tensor(np.array(["a"])), "can't be shared"),
     "records": (lambda: RuntimeData.tensor(np.zeros(2, "i4,f4")), "can't be shared"),
+    "masked": (lambda: RuntimeData.tensor(np.ma.masked_equal(u8(3), 0)), r"send array\.filled"),
+    "masked and named": (lambda: RuntimeData.tensor({"a": np.ma.masked_equal(u8(3), 0)}), "masked"),
+    "masked pixels": (lambda: RuntimeData.video(np.ma.masked_equal(u8(4, 6, 3), 0)), "masked"),
+    "masked samples": (lambda: RuntimeData.audio(np.ma.masked_equal(f32(4), 0), 8_000), "masked"),
     "tensor of text": (lambda: RuntimeData.tensor("abc"), "a tensor is"),  # type: ignore[arg-type]
     "tensor of list": (lambda: RuntimeData.tensor([1.0]), "a tensor is"),  # type: ignore[arg-type]
     "named list": (lambda: RuntimeData.tensor({"a": [1]}), "a tensor is"),  # type: ignore[dict-item]

@@ -38,8 +38,9 @@ class MultiprocessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         enable_backpressure: Edges that name no policy block when full; if False, they drop their
             oldest message.
         shm_segment_size: Bytes of messages that one channel may have waiting and held by its
-            consumers; a message may take half of them. Free memory that the channel keeps for
-            later messages, and loans, come to half as much more at most.
+            consumers; a message may take half of them. Loans that are being filled come on top,
+            half as much at most; and when larger messages come than ever before, the memory of
+            those before for as long as a consumer keeps one of them.
         spin_us: Microseconds that a node whose `process` is a plain function looks for the next
             item before it sleeps. That takes a core meanwhile, and saves waking up.
         python_executable: The interpreter of node processes; the application's own if None.

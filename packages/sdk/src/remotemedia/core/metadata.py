@@ -165,6 +165,7 @@ def _bad_dtype(array: NDArray[Any]) -> str:
 def _check_audio(array: object, meta: AudioMetadata) -> None:
     if not isinstance(array, np.ndarray):
         raise DataError(f"audio needs a numpy array of samples, not {array.__class__.__name__}")
+    _check_unmasked(array)
     dtype = AUDIO_FORMATS.get(meta.format)
     if dtype is None:
         raise DataError(f"audio format {meta.format!r} is unknown; use one of {[*AUDIO_FORMATS]}")
@@ -185,12 +186,18 @@ def _check_audio(array: object, meta: AudioMetadata) -> None:
         )
 
 
+def _check_unmasked(array: NDArray[Any]) -> None:
+    if isinstance(array, np.ma.MaskedArray):
+        raise DataError("masked arrays can't be shared; send array.filled(…), or data and mask")
+
+
 _KINDS = "biufc"  # numpy's letters for bool, int, unsigned, float and complex
 
 
 def _check_video(array: object, meta: VideoMetadata) -> None:
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
         raise DataError("video needs a numpy array of uint8 pixels")
+    _check_unmasked(array)
     planes = _PIXEL_CHANNELS.get(meta.format)
     if planes is None:
         raise DataError(f"video format {meta.format!r} is unknown; use one of {[*_PIXEL_CHANNELS]}")
@@ -205,7 +212,7 @@ def _check_text(payload: object, _meta: object) -> None:
 
 
 def _check_tensor(payload: object, _meta: object) -> None:
-    if isinstance(payload, np.ndarray) and payload.dtype.kind in _KINDS:
+    if type(payload) is np.ndarray and payload.dtype.kind in _KINDS:
         return
     named = payload if isinstance(payload, dict) else {"": payload}
     for name, array in named.items():
@@ -213,6 +220,7 @@ def _check_tensor(payload: object, _meta: object) -> None:
             raise DataError("a tensor is a numpy array, or a dict of named numpy arrays")
         if not name and named is payload:
             raise DataError("the name of an array in a tensor must not be empty")
+        _check_unmasked(array)
         if array.dtype.kind not in _KINDS:
             raise DataError(
                 f"arrays of dtype {array.dtype} can't be shared; use bool, int, float or complex"

@@ -144,6 +144,7 @@ class Inlet:
                 self._received - returns.count >= _HELD_AT_MOST
                 or self._taken_bytes - returns.nbytes + nbytes > self._held_bytes_at_most
             ):  # it keeps so much that the sender would run out
+                self._record.holds(self._taken_bytes + nbytes)  # the copy takes a while
                 memory = memoryview(bytes(memory[:nbytes]))
             del sample
             try:

@@ -26,6 +26,7 @@ _WORDS = 160  # u64 words of a record; the two halves lie on different cache lin
 _SENT, _SENT_BYTES, _BLOCKED_NS, _WAITING_SINCE, _SKIPPED, _PUSHED_OUT = 0, 1, 2, 3, 4, 5
 _RECEIVED, _RETURNED_BYTES, _DROPPED, _RECEIVED_BYTES = 16, 17, 18, 19
 _LATENCY = 32
+_LOOKS = 10
 
 
 class ChannelStats(msgspec.Struct, frozen=True):
@@ -35,7 +36,8 @@ class ChannelStats(msgspec.Struct, frozen=True):
         message_count: Messages that the consumer has received.
         bytes_transferred: Bytes of shared memory that they took, headers included.
         sent: Messages that the producer has sent.
-        current_occupancy: Messages that wait to be received.
+        current_occupancy: Messages that wait to be received; with `drop_oldest` it may be one more
+            than the capacity, the one that goes next.
         capacity: How many may wait.
         dropped: Messages that were dropped by the edge's policy.
         blocked_seconds: How long the producer has waited for room in all.
@@ -125,6 +127,10 @@ class Record:
 
     # ---- the consumer's half
 
+    def holds(self, received_bytes: int) -> None:
+        """Note the bytes of all that was taken, before the last message counts as received."""
+        self._words[_RECEIVED_BYTES] = received_bytes
+
     def took(self, received: int, received_bytes: int, latency_ns: int) -> bool:
         """Note that `received` messages of `received_bytes` in all have been taken.
 
@@ -203,16 +209,21 @@ class Record:
         words = self._words
         since = words[_WAITING_SINCE]
         blocked = words[_BLOCKED_NS] + (max(now_ns - since, 0) if since else 0)
-        received, gaps = words[_RECEIVED], words[_DROPPED]
-        sent = words[_SENT]
+        for _ in range(_LOOKS):  # both sides go on meanwhile: what is read has to be of one moment
+            sent, pushed_out = words[_SENT], words[_PUSHED_OUT]
+            received, gaps = words[_RECEIVED], words[_DROPPED]
+            if (sent, received) == (words[_SENT], words[_RECEIVED]):
+                break
+        # What was pushed out is known of before the consumer finds it missing.
+        dropped = max(gaps, pushed_out - received)
         latency = words[_LATENCY : _LATENCY + histogram.BUCKETS].tolist()
         return ChannelStats(
             message_count=received,
             bytes_transferred=words[_RECEIVED_BYTES],
             sent=sent,
-            current_occupancy=self.occupancy(link.capacity),
+            current_occupancy=max(sent - received - dropped, 0),
             capacity=link.capacity,
-            dropped=gaps + words[_SKIPPED],
+            dropped=dropped + words[_SKIPPED],
             blocked_seconds=blocked / 1e9,
             latency_p50_us=histogram.quantile_us(latency, 0.5),
             latency_p99_us=histogram.quantile_us(latency, 0.99),

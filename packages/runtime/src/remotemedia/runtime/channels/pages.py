@@ -36,9 +36,10 @@ class Pages:
     Args:
         loan: Takes a slot: its sample.
         slots: How many consumers can have at once.
-        limit: Bytes that may be in flight; so much may stay touched, and half as much more.
+        limit: Bytes that may be in flight; no more may stay touched, but for loans.
 
     Attributes:
+        largest: The largest message that there are slots for, of those that are counted.
         crowded: Half of what may stay touched is: every message has to be told to `touch`, and
             gets a slot that is cut to its size.
     """
@@ -46,25 +47,30 @@ class Pages:
     def __init__(self, loan: Callable[[int], Any], slots: int, limit: int) -> None:
         self._loan, self._slots, self._limit = loan, slots, limit
         self._touched: dict[int, int] = {}  # bytes by the slot's address
-        self._total = self._largest = 0
-        self._sweep_at = limit
+        self._total = 0
+        self.largest = 0
         self.crowded = False
+
+    def outgrow(self, nbytes: int) -> None:
+        """Give back what is free: iceoryx2 makes larger slots now, and no use of the others.
+
+        They go when no consumer keeps one of them.
+        """
+        self._sweep()
+        self._touched.clear()
+        self._total = 0
+        self.largest = 1 << (nbytes - 1).bit_length()
 
     def touch(self, address: int, nbytes: int) -> None:
         """Note that a message will be written to a slot, and give back what is too much."""
-        if nbytes > self._largest:  # iceoryx2 has made larger slots, the others go when unused
-            self._largest = 1 << (nbytes - 1).bit_length()
-            self._touched.clear()
-            self._total = 0
         known = self._touched.get(address, 0)
         if nbytes > known:
             if nbytes < COUNTED_BYTES:
                 return
             self._touched[address] = nbytes
             self._total += nbytes - known
-            if self._total > self._sweep_at:
+            if self._total > self._limit:
                 self._sweep()
-                self._sweep_at = max(self._limit, self._total + self._limit // 2)
         elif self.crowded:  # it may be kept for long: what was touched behind its end is wasted
             _give_back(address + nbytes, known - nbytes)
             self._touched[address] = nbytes

@@ -103,14 +103,17 @@ class Writer:
         Raises:
             LoanError: Too many samples are out.
         """
+        pages, is_counted = self._pages, nbytes >= COUNTED_BYTES
+        if is_counted and nbytes > pages.largest:
+            pages.outgrow(nbytes)
         try:
             sample = self._loan((nbytes + ALIGNMENT - 1) // ALIGNMENT)
         except NoMemoryLeft as error:
             raise LoanError(
                 f"output {self.channel.links[0].producer!r} has no memory left ({error})"
             ) from error
-        if nbytes >= COUNTED_BYTES or self._pages.crowded:
-            self._pages.touch(sample.payload_ptr, nbytes)
+        if is_counted or pages.crowded:
+            pages.touch(sample.payload_ptr, nbytes)
         return sample
 
     def admits(self, nbytes: int) -> bool:
