@@ -146,9 +146,10 @@ def test_latency_against_others_says_what_is_not_there() -> None:
         assert find_spec(module) is not None or system not in systems
 
 
-def test_both_processes_can_be_pinned() -> None:
-    cpu = min(os.sched_getaffinity(0))
-    rows = rows_of("latency", "--sizes", "64", "--rounds", "1", "--pin", f"{cpu},{cpu}")
+@pytest.mark.parametrize("pin", ["{cpu},{cpu}", "none"])
+def test_both_processes_can_be_pinned_or_left_to_the_scheduler(pin: str) -> None:
+    pin = pin.format(cpu=min(os.sched_getaffinity(0)))
+    rows = rows_of("latency", "--sizes", "64", "--rounds", "1", "--pin", pin)
     assert len(rows) == 6
 
 

@@ -11,7 +11,7 @@
 - A block below `<!-- file: NAME -->` is written there first; a command or another file uses it.
 - Other `python` blocks are run as programs; other `toml` blocks are checked.
 - Blocks below `<!-- tox: heavy -->` are run by that environment alone: they take gigabytes.
-- `text` is no code. Anything else says below `<!-- not run: REASON -->` why it is not run.
+- `text` is no code. Anything else is run in one of these ways, or an error.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Block:
         if self.kind == "console":
             parts = re.split(r"^\$ (.*)\n", self.text, flags=re.MULTILINE)
             return list(zip(parts[1::2], parts[2::2], strict=True))
-        if self.kind != "bash" or "not run" in self.marks:
+        if self.kind != "bash":
             return []
         text = self.text
         if "run with" in self.marks:
@@ -221,12 +221,12 @@ def test_what_commands_print_is_what_the_page_shows(
 
 
 @pytest.mark.parametrize("page", ALL, ids=name_of)
-def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+def test_every_block_is_run(page: Path) -> None:
     found = blocks(page)
     fences = re.findall(r"^\s*(?:```|~~~)", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(fences) == 2 * len(found), "a block that is indented, or begins in another way"
     for block in found:
-        assert is_run(block, found) or says_why_not(block), block
+        assert block.kind == "text" or is_run(block, found), block
 
 
 def is_run(block: Block, others: list[Block]) -> bool:
@@ -249,10 +249,6 @@ def is_used(file: Block, others: list[Block]) -> bool:
     text = " ".join(f"{other.text} {other.marks.get('installs')}" for other in rest)
     settings = path.name == "runtime.toml" and "remotemedia " in text
     return settings or any(re.search(rf"\b{re.escape(name)}\b", text) for name in names)
-
-
-def says_why_not(block: Block) -> bool:
-    return block.kind == "text" or block.marks.get("not run", "").count(" ") > 1
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,10 @@ _HEADER = 1 << 20
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object per row.")
 _pin = click.option(
     "--pin",
-    metavar="CPU,CPU",
-    help="Run the sending and the receiving process on these CPUs, raw iceoryx2 alike. Else the "
-    "scheduler decides, and on a small machine that decides more than anything else.",
+    metavar="CPU,CPU|none",
+    help="Run the sending and the receiving process of every system on these CPUs; the first two, "
+    "where nothing is said. With `none` the scheduler decides, for each system anew, and that "
+    "decides more than anything else.",
 )
 _rounds = click.option(
     "--rounds", type=click.IntRange(1), help="How often each system has its turn."
@@ -238,10 +239,13 @@ def _against(options: dict[str, Any]) -> list[str]:
 
 
 def _cpus(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
     import os
 
+    if text is None:
+        first = sorted(os.sched_getaffinity(0))[:2]
+        return first if len(first) == 2 else None
+    if text == "none":
+        return None
     parts = text.split(",")
     try:
         cpus = [int(part) for part in parts]
@@ -249,6 +253,6 @@ def _cpus(text: str | None) -> list[int] | None:
         cpus = []
     if len(cpus) != 2 or not {*cpus} <= os.sched_getaffinity(0):
         raise UsageMistake(
-            f"--pin {text}: must be two of the CPUs {sorted(os.sched_getaffinity(0))}"
+            f"--pin {text}: must be two of the CPUs {sorted(os.sched_getaffinity(0))}, or none"
         )
     return cpus
