@@ -121,7 +121,7 @@ class RuntimeData:
         check(self.payload, self.metadata)
 
     @classmethod
-    def unchecked(
+    def _unchecked(
         cls, data_type: DataType, payload: Payload, metadata: Metadata, port: str | None
     ) -> RuntimeData:
         """Make data of which it is known that payload, type and metadata fit each other."""

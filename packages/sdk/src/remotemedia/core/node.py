@@ -205,7 +205,9 @@ class MultiprocessNode(ABC):
         # The first question costs a tenth of the second.
         if isinstance(shape, tuple) or not isinstance(shape, Mapping):
             array = _shape_only(shape, dtype)
-            blank = RuntimeData.unchecked(DataType.TENSOR, array, TensorMetadata(), port)
+            blank = RuntimeData._unchecked(  # noqa: SLF001 - the same package
+                DataType.TENSOR, array, TensorMetadata(), port
+            )
         else:
             arrays = {name: _shape_only(s, d) for name, (s, d) in shape.items()}
             blank = RuntimeData(DataType.TENSOR, arrays, "", None, TensorMetadata(), port)
