@@ -124,7 +124,7 @@ def test_a_script_whose_imports_its_node_does_not_have_is_told_what_to_do(tmp_pa
     file = tmp_path / "program.py"
     file.write_text(SCRIPT, encoding="utf-8")
     ran = subprocess.run(
-        [sys.executable, str(file)], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, str(file)], capture_output=True, encoding="utf-8", timeout=30, check=False
     )
     assert ran.returncode == 1
     assert f"No module named 'no_such_library': the class is defined in {file}" in ran.stderr

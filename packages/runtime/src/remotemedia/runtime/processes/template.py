@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import msgspec
@@ -100,7 +101,7 @@ class _Template:
         # A signal for the fork must not meet the handlers of the template.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
-            pid = os.fork()
+            pid = _fork()
         except OSError as error:
             self._tell(SPAWNED, -(error.errno or 1))
         else:
@@ -197,6 +198,17 @@ class _Template:
     def _tell(self, kind: int, pid: int, status: int = 0, peak: int = 0) -> None:
         with contextlib.suppress(BrokenPipeError):
             os.write(self._events, TEMPLATE_EVENT.pack(kind, pid, status, peak))
+
+
+def _fork() -> int:
+    """Fork; Python need not warn of threads.
+
+    The only ones are those of numpy's OpenBLAS, which ends them before a fork and waits for that: the
+    kernel may count one a moment longer.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def main(arguments: list[str]) -> int:
