@@ -203,8 +203,8 @@ class _Template:
 def _fork() -> int:
     """Fork; Python need not warn of threads.
 
-    The only ones are those of numpy's OpenBLAS, which ends them before a fork and waits for that: the
-    kernel may count one a moment longer.
+    The only ones are those of numpy's OpenBLAS, which ends them before a fork and waits for that;
+    the kernel may count one a moment longer.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
