@@ -43,6 +43,12 @@ def ours(program: str) -> Path:
     return Path(sys.executable).parent / program
 
 
+@pytest.fixture(autouse=True)
+def _no_environments(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Node types in environments that this machine has made for nodes are not listed."""
+    monkeypatch.setenv("REMOTEMEDIA_ENVIRONMENTS_DIR", str(tmp_path / "environments"))
+
+
 @pytest.fixture
 def constraints() -> str:
     """What binds the names of our packages to the built wheels."""
