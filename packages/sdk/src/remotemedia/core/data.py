@@ -100,7 +100,7 @@ class RuntimeData:
         self.check()
 
     def check(self) -> None:
-        """Check that payload, type and metadata fit; called again when the data is sent.
+        """Check that payload, type and metadata fit; called again when an application sends it.
 
         Raises:
             DataError: They don't; the message says what is wrong and what would be right.
